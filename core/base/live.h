@@ -1,0 +1,24 @@
+/* live.h - counts of live objects by kind, so that tests and status pages can see what is left over.
+ * Any thread. */
+#ifndef HS_BASE_LIVE_H
+#define HS_BASE_LIVE_H
+
+#include <stdatomic.h>
+
+enum hs_live_kind { HS_LIVE_IO, HS_LIVE_SESSION, HS_LIVE_CONN, HS_LIVE_TASK, HS_LIVE_TIMER, HS_LIVE_KINDS };
+
+extern _Atomic long hs_live_counts[HS_LIVE_KINDS];
+
+static inline void
+hs_live_add(enum hs_live_kind kind, long n)
+{
+    atomic_fetch_add_explicit(&hs_live_counts[kind], n, memory_order_relaxed);
+}
+
+static inline long
+hs_live_get(enum hs_live_kind kind)
+{
+    return atomic_load_explicit(&hs_live_counts[kind], memory_order_relaxed);
+}
+
+#endif
