@@ -1,0 +1,261 @@
+# httpsrv: build, test and install.
+#
+#   make [release]   build/release/{libhttpsrv.a,libhttpsrv.so,httpsrv} and ./httpsrv
+#   make debug|asan|tsan      the same beside it, in build/debug, build/asan, build/tsan
+#   make check-c T=tests/base/test_buf     build and run one C test under the sanitizers
+#   make test        everything: lint, C tests, fuzz replay, specs, acceptance
+#   make help        all targets and variables
+#
+# New files are found by their place: core/**.c and bindings/*.c go into the library, lua/**.lua
+# is embedded in it, tests/<floor>/test_*.c are programs of their own. core/server/main.c is the
+# only source of the command that is not in the library.
+#
+# GNU make; recipes use only a POSIX shell, sed and the compiler.
+
+BUILD ?= build
+MODE ?= release
+PREFIX ?= /usr/local
+DESTDIR ?=
+PKG_CONFIG ?= pkg-config
+LUAJIT ?= luajit
+FUZZ_SECONDS ?= 60
+V ?=
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin AR),default)
+AR := ar
+endif
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+Q := $(if $(V),,@)
+
+# Each compiler has its own folder, so that switching between them costs nothing.
+COMPILER := $(if $(findstring clang,$(notdir $(firstword $(CC)))),clang,gcc)
+D := $(BUILD)/$(MODE)$(if $(filter clang,$(COMPILER)),-clang)
+
+# --- Libraries ---------------------------------------------------------------------------------
+# LuaRocks names the headers of the Lua that it runs under itself, which may not be LuaJIT, and
+# an empty LUA_LIBDIR: take its folder only when LuaJIT is really there.
+ifneq ($(and $(LUA_INCDIR),$(wildcard $(LUA_INCDIR)/luajit.h)),)
+LUAJIT_CFLAGS := -isystem $(LUA_INCDIR)
+LUAJIT_LIBS := $(if $(LUA_LIBDIR),-L$(LUA_LIBDIR)) -lluajit-5.1
+else
+LUAJIT_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(LUAJIT) 2>/dev/null))
+LUAJIT_LIBS := $(shell $(PKG_CONFIG) --libs $(LUAJIT) 2>/dev/null)
+endif
+PKGS := libevent_core zlib
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+
+# --- Flags -------------------------------------------------------------------------------------
+CPPFLAGS_ALL := -D_GNU_SOURCE -Icore -Icore/include $(LUAJIT_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS)
+WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
+# -fPIC: one set of objects serves the archive, the shared library and the command.
+# -fno-semantic-interposition: our own functions are ours; they may be inlined all the same.
+# -funwind-tables: LuaJIT unwinds through our C frames when it throws.
+BASE_CFLAGS := -std=gnu11 $(WARN) -g -pthread -fPIC -fno-semantic-interposition -funwind-tables
+# What may break when memory is already being corrupted:
+# -fstack-protector-strong: an overrun array on the stack ends the process, not the return address.
+# _FORTIFY_SOURCE=2: libc calls whose target size is known are checked.
+# PIE, with relro and now: nothing sits at a known address, and no function pointer of the dynamic
+# linker stays writable after start.
+HARDEN_CFLAGS := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN_LDFLAGS := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+# gcc sees uninitialised variables that are none when it optimises around its own instrumentation.
+SAN_CFLAGS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	$(if $(filter gcc,$(COMPILER)),-Wno-maybe-uninitialized)
+
+ifeq ($(MODE),release)
+MODE_CFLAGS := -O2 $(HARDEN_CFLAGS)
+MODE_LDFLAGS := $(HARDEN_LDFLAGS)
+else ifeq ($(MODE),debug)
+MODE_CFLAGS := -O0 -fno-omit-frame-pointer
+else ifeq ($(MODE),asan)
+SAN := -fsanitize=address,undefined
+MODE_CFLAGS := $(SAN) $(SAN_CFLAGS)
+MODE_LDFLAGS := $(SAN)
+else ifeq ($(MODE),tsan)
+SAN := -fsanitize=thread
+MODE_CFLAGS := $(SAN) $(SAN_CFLAGS)
+MODE_LDFLAGS := $(SAN)
+else ifeq ($(MODE),fuzz)
+SAN := -fsanitize=address,undefined
+MODE_CFLAGS := $(SAN) -fsanitize=fuzzer-no-link $(SAN_CFLAGS)
+MODE_LDFLAGS := $(SAN)
+else
+$(error MODE=$(MODE): one of release, debug, asan, tsan, fuzz)
+endif
+
+CFLAGS_ALL := $(BASE_CFLAGS) $(MODE_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL := -pthread $(MODE_LDFLAGS) $(LDFLAGS)
+LIBS := $(LUAJIT_LIBS) $(PKG_LIBS) -lm -ldl
+
+# The documented API and what LuaJIT's FFI looks up stay visible in the library and the command.
+EXPORTS := core/exports.map
+
+# --- Sources -----------------------------------------------------------------------------------
+find_files = $(sort $(shell [ ! -d $(1) ] || find $(1) -name '$(2)' -type f))
+MAIN_SRC := core/server/main.c
+LIB_SRC := $(filter-out $(MAIN_SRC),$(call find_files,core,*.c) $(call find_files,bindings,*.c))
+LUA_SRC := $(filter-out %.d.lua lua/types/%,$(call find_files,lua,*.lua))
+TEST_SRC := $(wildcard tests/*/test_*.c)
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+HEADERS := $(call find_files,core/include,*.h)
+
+obj = $(patsubst %.c,$(D)/obj/%.o,$(1))
+LUA_C := $(BUILD)/gen/lua_modules.c
+LUA_OBJ := $(D)/obj/gen/lua_modules.o
+LIB_OBJ := $(call obj,$(LIB_SRC)) $(LUA_OBJ)
+MAIN_OBJ := $(call obj,$(MAIN_SRC))
+SUPPORT_OBJ := $(call obj,$(SUPPORT_SRC))
+TESTS := $(TEST_SRC:%.c=$(D)/%)
+FUZZERS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(D)/fuzz/%)
+
+LIB_A := $(D)/libhttpsrv.a
+LIB_SO := $(D)/libhttpsrv.so
+EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
+
+.PHONY: all release debug asan tsan lib tests fuzzers check-c test lint fuzz bench run deps \
+	install uninstall clean help link FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(LIB_A) $(EXE) $(if $(filter release,$(MODE)),$(LIB_SO) link)
+
+release debug asan tsan:
+	$(Q)$(MAKE) --no-print-directory MODE=$@ all
+
+lib: $(LIB_A)
+tests: $(TESTS)
+fuzzers: $(FUZZERS)
+
+# ./httpsrv is the last release build of the tree; a build elsewhere leaves it alone.
+link: $(EXE)
+ifeq ($(BUILD),build)
+	$(if $(EXE),$(Q)ln -sfn $(EXE) httpsrv)
+endif
+
+# --- Rules -------------------------------------------------------------------------------------
+# Written only when its text changes, so that other flags, another compiler or a file that came
+# or went rebuilds what depends on it, and nothing else does.
+define write_if_changed
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '%s\n' '$(subst ','\'',$(1))' > $@.$$$$ && \
+	if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv -f $@.$$$$ $@; fi
+endef
+
+$(D)/flags: FORCE
+	$(Q)$(PKG_CONFIG) --exists $(PKGS) && test -n '$(LUAJIT_LIBS)' || \
+	{ echo "httpsrv: libraries are missing (LuaJIT, $(PKGS)): run 'make deps'" >&2; exit 1; }
+	$(call write_if_changed,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS))
+
+$(D)/objects: FORCE
+	$(call write_if_changed,$(LIB_OBJ))
+
+$(D)/obj/%.o: %.c $(D)/flags
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  CC    $(MODE) $<')
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(EXTRA_CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(D)/obj/bindings/%.o: EXTRA_CPPFLAGS := -I.
+$(D)/obj/core/server/%.o: EXTRA_CPPFLAGS := -I.
+$(D)/obj/tests/%.o: EXTRA_CPPFLAGS := -I. -Itests/support
+
+# The Lua modules as C string literals.
+$(LUA_C): FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)sh bindings/embed.sh $(LUA_SRC) > $@.$$$$ && \
+	if cmp -s $@.$$$$ $@; then rm -f $@.$$$$; else mv -f $@.$$$$ $@; fi
+
+$(LUA_OBJ): $(LUA_C) bindings/lua_modules.h $(D)/flags
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  CC    $(MODE) $<')
+	$(Q)$(CC) -I. $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(LIB_A): $(LIB_OBJ) $(D)/objects
+	$(if $(V),,@echo '  AR    $@')
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(LIB_OBJ)
+
+$(LIB_SO): $(LIB_OBJ) $(D)/objects $(EXPORTS)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,libhttpsrv.so -Wl,-z,defs \
+		-Wl,--version-script=$(EXPORTS) -o $@ $(LIB_OBJ) $(LIBS)
+
+# All objects, not the archive: what only FFI calls must be in as well. A sanitizer's own symbols
+# must stay visible, or it does not see what shared libraries allocate.
+$(D)/httpsrv: $(MAIN_OBJ) $(LIB_OBJ) $(D)/objects $(EXPORTS)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -rdynamic $(if $(SAN),,-Wl,--version-script=$(EXPORTS)) \
+		-o $@ $(MAIN_OBJ) $(LIB_OBJ) $(LIBS)
+
+$(D)/tests/%: $(D)/obj/tests/%.o $(SUPPORT_OBJ) $(LIB_A)
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -rdynamic -o $@ $< $(SUPPORT_OBJ) $(LIB_A) \
+		$(CMOCKA_LIBS) $(LIBS)
+
+# A fuzz target runs under libFuzzer in MODE=fuzz, and else replays stored inputs.
+$(D)/fuzz/%: $(D)/obj/tests/fuzz/fuzz_%.o $(D)/obj/tests/fuzz/replay_main.o $(SUPPORT_OBJ) $(LIB_A)
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $< \
+		$(if $(filter fuzz,$(MODE)),,$(D)/obj/tests/fuzz/replay_main.o) \
+		$(SUPPORT_OBJ) $(LIB_A) $(CMOCKA_LIBS) $(LIBS)
+
+-include $(patsubst %.o,%.d,$(LIB_OBJ) $(MAIN_OBJ) $(SUPPORT_OBJ) $(call obj,$(TEST_SRC) $(FUZZ_SRC)))
+
+# --- Tests -------------------------------------------------------------------------------------
+SAN_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
+	UBSAN_OPTIONS=print_stacktrace=1
+
+check-c:
+	@test -n '$(T)' || { echo 'make check-c T=tests/<floor>/test_<file>' >&2; exit 2; }
+	$(Q)$(MAKE) --no-print-directory MODE=asan $(BUILD)/asan$(if $(filter clang,$(COMPILER)),-clang)/$(T:.c=)
+	$(SAN_ENV) timeout -k 5 120 $(BUILD)/asan$(if $(filter clang,$(COMPILER)),-clang)/$(T:.c=)
+
+test: deps
+	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' JOBS='$(JOBS)' sh tests/run
+
+lint:
+	$(Q)BUILD='$(BUILD)' sh tests/lint/run
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz fuzzers
+	$(Q)BUILD='$(BUILD)' FUZZ_SECONDS='$(FUZZ_SECONDS)' sh tests/fuzz/run
+
+bench: release
+	$(Q)tests/bench/run
+
+# --- Use ---------------------------------------------------------------------------------------
+deps:
+	$(Q)sh tests/deps.sh
+
+run: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) MODE=release all
+	./httpsrv serve examples --workers 0
+
+LUADIR := $(DESTDIR)$(PREFIX)/share/lua/5.1
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(LUADIR)
+	install -m 755 $(D)/httpsrv $(DESTDIR)$(PREFIX)/bin/httpsrv
+	install -m 644 $(LIB_A) $(DESTDIR)$(PREFIX)/lib/libhttpsrv.a
+	install -m 755 $(LIB_SO) $(DESTDIR)$(PREFIX)/lib/libhttpsrv.so
+	$(Q)for f in $(HEADERS:core/include/%=%); do \
+		install -D -m 644 core/include/$$f $(DESTDIR)$(PREFIX)/include/httpsrv/$$f || exit 1; done
+	$(Q)for f in $(patsubst lua/%,%,$(call find_files,lua,*.lua)); do \
+		install -D -m 644 lua/$$f $(LUADIR)/$$f || exit 1; done
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include/httpsrv' '' \
+		'Name: httpsrv' 'Description: Lua-scriptable HTTP server, as a library' 'Version: 0' \
+		'Requires.private: $(LUAJIT) $(PKGS)' 'Libs: -L$${libdir} -lhttpsrv' \
+		'Libs.private: -pthread -lm -ldl' 'Cflags: -I$${includedir}' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/httpsrv.pc
+
+clean:
+	rm -rf $(BUILD) httpsrv
+
+help:
+	@sed -n '2,14s/^# \{0,1\}//p' Makefile
