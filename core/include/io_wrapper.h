@@ -1,0 +1,134 @@
+/* io_wrapper.h - io_objects: every source of bytes is one.
+ * A reference-counted byte stream over a table of methods. Reads, writes and seeks return -1 with errno set;
+ * constructors return NULL with errno set. EAGAIN means "not now": ask with io_wrapper_wait to be told when. */
+#ifndef IO_WRAPPER_H
+#define IO_WRAPPER_H
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "misc/ec_dict.h"
+#include "misc/ec_string.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef HTTPSRV_API
+#define HTTPSRV_API __attribute__((visibility("default")))
+#endif
+
+typedef struct _io_wrapper io_wrapper;
+typedef struct _io_object io_object;
+typedef struct _io_job io_job;
+
+enum { MEMTYPE_DONTCARE = 0, MEMTYPE_IS_MALLOC_3C = 1, MEMTYPE_IS_MMAP = 2 };
+
+enum { IO_WAIT_READ = 1, IO_WAIT_WRITE = 2 };
+/* Called once, on the loop, when what gave EAGAIN is worth trying again. */
+typedef void (*io_wrapper_wait_func)(io_object *io, void *arg);
+
+/* The method table. Members that are NULL are not supported (ENOTSUP); reading through readv, and the other way round, is arranged. */
+struct _io_wrapper {
+    size_t sizeof_self; /* sizeof(io_wrapper); a smaller one, without the members at the end, is accepted */
+    int (*open)(io_object *io, const char *filename, int options, int mode);
+    ssize_t (*write)(io_object *io, const char *buf, size_t nbytes);
+    ssize_t (*writev)(io_object *io, const struct iovec *iov, int iovcnt);
+    ssize_t (*read)(io_object *io, void *buf, size_t nbytes);
+    ssize_t (*readv)(io_object *io, const struct iovec *iov, int iovcnt);
+    int (*close)(io_object *io);
+    int (*reopen)(io_object *io);
+    int (*flush)(io_object *io);
+    off_t (*lseek)(io_object *io, off_t offset, int whence);
+    int (*supports_nonblocking)(io_object *io);
+    int (*pollable_fd)(io_object *io);
+    const char *scheme; /* "name", used as name://… */
+    off_t (*get_size)(io_object *io);
+    io_object *(*cloner)(io_object *io);
+    /* Ours: arm (fn != NULL) or cancel (fn == NULL) the one wake-up of this io. what: IO_WAIT_READ or IO_WAIT_WRITE.
+     * fn must be called from the loop, never from within wait. 0, or -1 with EBUSY when another waiter is there, ENOMEM. */
+    int (*wait)(io_object *io, int what, io_wrapper_wait_func fn, void *arg);
+};
+
+/* --- make: each returns an io with one reference, the caller's; NULL with errno --- */
+
+/* Opens name: "scheme://…" by the registered scheme, anything else as a file path. options: open(2) flags; mode: permissions when created.
+ * May block on the file system; on a loop use hs_io_open_job. Errors: as open(2), EPROTONOSUPPORT for an unknown scheme, ENOMEM. Any thread. */
+HTTPSRV_API io_object *io_wrapper_open(const char *name, int options, int mode);
+/* The same with a context set before the open; the io takes a reference on it. */
+HTTPSRV_API io_object *io_wrapper_open2(const char *name, int options, int mode, ECDict context);
+/* The same for files, making missing directories (mode dirmode) when options has O_CREAT. */
+HTTPSRV_API io_object *io_wrapper_mkpath_and_open(const char *name, int options, int dirmode, int filemode);
+/* An io on an open descriptor, which it owns and closes: regular file, pipe, FIFO, socket, terminal. Pollable ones are made non-blocking. */
+HTTPSRV_API io_object *io_wrapper_fdopen(int fd);
+/* Read-only io on memory. memtype says what happens with blob at the end: MEMTYPE_*. EINVAL for another memtype. */
+HTTPSRV_API io_object *io_wrapper_open_memory(const char *blob, size_t len, int memtype);
+/* The same on a copy of the memory. memtype: MEMTYPE_DONTCARE or MEMTYPE_IS_MALLOC_3C (both: malloc), MEMTYPE_IS_MMAP. */
+HTTPSRV_API io_object *io_wrapper_copy_memory(const char *blob, size_t len, int memtype);
+/* Readable and writable unnamed temporary file (O_TMPFILE in $TMPDIR or /tmp). */
+HTTPSRV_API io_object *io_wrapper_open_tmpspool(void);
+/* An io of wrapper's methods on an existing handle; open is not called. */
+HTTPSRV_API io_object *io_wrapper_create_object(const io_wrapper *wrapper, void *handle);
+/* A second io on the same bytes with its own position. ENOTSUP when the kind cannot. */
+HTTPSRV_API io_object *io_wrapper_clone(io_object *io);
+/* The wrapper of a scheme ("file", "memory", …) or NULL with ENOENT. */
+HTTPSRV_API const io_wrapper *io_wrapper_lookup(const char *scheme);
+/* Ours: registers a scheme for all threads. wrapper must stay valid. 0; EEXIST, EINVAL (bad scheme name or sizeof_self), ENOMEM. */
+HTTPSRV_API int io_wrapper_define(const io_wrapper *wrapper);
+
+/* --- use --- */
+
+/* Up to nbytes bytes; 0 at the end; -1: EAGAIN, EBUSY while something else owns the io (a response that streams it), EBADF, EIO, … */
+HTTPSRV_API ssize_t io_wrapper_read(io_object *io, void *buf, size_t nbytes);
+HTTPSRV_API ssize_t io_wrapper_write(io_object *io, const void *buf, size_t nbytes);
+HTTPSRV_API ssize_t io_wrapper_writev(io_object *io, const struct iovec *iov, int iovcnt);
+/* Formatted write; the number of bytes attempted, or -1. */
+HTTPSRV_API ssize_t io_wrapper_printf(io_object *io, const char *format, ...) __attribute__((format(printf, 2, 3)));
+HTTPSRV_API ssize_t io_wrapper_vprintf(io_object *io, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
+HTTPSRV_API off_t io_wrapper_lseek(io_object *io, off_t offset, int whence);
+HTTPSRV_API int io_wrapper_supports_lseek(io_object *io); /* 1 or 0 */
+HTTPSRV_API int io_wrapper_flush(io_object *io);          /* 0, or -1 with errno */
+/* Copies up to min(len, buflen) bytes from the current position on, over as many reads as it takes; bytes copied, or -1. */
+HTTPSRV_API int io_wrapper_copy_to_buffer(io_object *io, char *buf, int buflen, int len);
+/* The MEMTYPE_* when the whole content is in memory (buf and len set, borrowed), -1 otherwise. */
+HTTPSRV_API int io_wrapper_is_memory_based(io_object *io, char **buf, size_t *len);
+/* Total size in bytes, -1 with ENOTSUP when it is not known. */
+HTTPSRV_API off_t io_wrapper_get_size(io_object *io);
+/* Asks to be told, once, when a read or write (what) is worth trying again; fn NULL cancels. Works for every io: a wrapper without wait is
+ * polled by its pollable_fd, retried each 10 ms, or read in the IO pool. 0, or -1 with EBUSY, ENOMEM; EDEADLK in a thread without a loop. */
+HTTPSRV_API int io_wrapper_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg);
+
+/* --- life: any thread --- */
+HTTPSRV_API void io_wrapper_addref(io_object *io);
+/* Drops a reference; the last one closes and frees. NULL is ignored. */
+HTTPSRV_API void io_wrapper_delref(io_object *io);
+HTTPSRV_API void io_wrapper_destroy(io_object *io); /* the same, older name */
+/* The same, but a last reference is closed in the IO pool. */
+HTTPSRV_API void io_wrapper_async_destroy(io_object *io);
+/* Deprecated: closes whatever the reference count and does not free. Later calls give EBADF. */
+HTTPSRV_API int io_wrapper_close(io_object *io) __attribute__((deprecated));
+HTTPSRV_API void io_wrapper_async_close(io_object *io) __attribute__((deprecated));
+
+/* --- look --- */
+HTTPSRV_API const char *io_wrapper_get_path(io_object *io); /* borrowed until set_path or the end; NULL when there is none */
+HTTPSRV_API void io_wrapper_set_path(io_object *io, const char *path);
+HTTPSRV_API const char *io_wrapper_get_scheme(io_object *io);
+HTTPSRV_API void io_wrapper_set_scheme(io_object *io, const char *scheme);
+HTTPSRV_API int io_wrapper_get_mode(io_object *io);
+HTTPSRV_API int io_wrapper_get_options(io_object *io);
+HTTPSRV_API void *io_wrapper_get_handle(io_object *io);
+HTTPSRV_API void io_wrapper_set_handle(io_object *io, void *handle);
+HTTPSRV_API ECDict io_wrapper_get_context(io_object *io); /* borrowed */
+HTTPSRV_API void io_wrapper_set_context(io_object *io, ECDict context);
+HTTPSRV_API void *io_wrapper_get_app_context(io_object *io);
+/* context for the application's use; dtor, when not NULL, is called just before the io is freed. */
+HTTPSRV_API void io_wrapper_set_app_context_and_dtor(io_object *io, void *context, void (*dtor)(io_object *io));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

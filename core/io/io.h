@@ -1,0 +1,94 @@
+/* io.h - what the core itself does with io_objects, beyond the public io_wrapper.h.
+ * Constructors of the kinds that have no C name in the manual, and the owner's view: who has claimed an io
+ * (a response that streams it, a filter over it) reads it through hs_io_* while io_wrapper_* give EBUSY. */
+#ifndef HS_IO_IO_H
+#define HS_IO_IO_H
+
+#include <stdbool.h>
+
+#include "io/loop.h"
+#include "io/pool.h"
+#include "io_wrapper.h"
+
+/* --- ownership --- */
+/* Claims the io for one reader: 0, EBUSY when claimed or waited on already, EBADF when closed. */
+int hs_io_claim(io_object *io);
+void hs_io_release(io_object *io);
+bool hs_io_is_claimed(const io_object *io);
+
+/* --- the owner's calls: as their io_wrapper_* counterparts, without the EBUSY check --- */
+ssize_t hs_io_read(io_object *io, void *buf, size_t n);
+int hs_io_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg); /* 0 or errno */
+off_t hs_io_lseek(io_object *io, off_t offset, int whence);
+/* Bytes from the current position to the end: size minus position; -1 when that is not known. */
+off_t hs_io_remaining(io_object *io);
+
+/* --- sendfile --- */
+struct hs_io_window {
+    int fd;     /* borrowed */
+    off_t off;  /* file offset of the io's current position */
+    size_t len; /* bytes that are in the page cache now, at most what was asked for; 0 at the end */
+};
+/* For io_objects over regular files (and ranges of them): the next bytes that sendfile(2) can send without waiting for a disk.
+ * 0; EAGAIN: being fetched by the IO pool, use hs_io_wait; ENOTSUP: not such an io, read it; EIO. */
+int hs_io_window(io_object *io, size_t max, struct hs_io_window *w);
+/* Moves the position on after n bytes of a window, or (memory) n peeked bytes, were used. */
+void hs_io_consume(io_object *io, size_t n);
+/* For io_objects whose next bytes lie in memory already (memory, growbuf, channel): borrows them until the next call on the io. 0 with *len == 0
+ * at the end; EAGAIN; ENOTSUP: read it. */
+int hs_io_peek(io_object *io, const char **p, size_t *len);
+
+/* --- kinds --- */
+/* Regular files are opened in the calling thread: use from a pool job or where blocking is fine (io_wrapper_open). On a loop: */
+struct hs_io_open_job;
+/* Opens in the IO pool; done is called on the loop with the io (NULL and err an errno). A FIFO waits there for its other end. *job can be
+ * cancelled: then done is not called and a late io is closed. 0, ENOMEM, EAGAIN. */
+int hs_io_open_async(const char *name, int options, int mode, void (*done)(void *arg, io_object *io, int err), void *arg,
+                     struct hs_io_open_job **job);
+void hs_io_open_cancel(struct hs_io_open_job *job);
+
+/* Two ends of pipe(2). 0 or errno. */
+int hs_io_pipe(io_object **reader, io_object **writer);
+/* Starts connecting to "host:port" (an address, no name look-up), "[v6]:port" or "unix:/path"; reads and writes give EAGAIN until connected, then
+ * the connect error if there was one. NULL with errno EINVAL for a bad address. */
+io_object *hs_io_connect(const char *address);
+/* Runs argv (execvp, NULL-terminated) with pipes as its stdin and stdout, own process group, other descriptors closed; errors of exec are
+ * returned here. stdin/stdout ios own the child together: *child ends with hs_child_delref (SIGKILL to the group if it still runs, reaped). */
+struct hs_child;
+int hs_io_popen(char *const argv[], io_object **to_stdin, io_object **from_stdout, struct hs_child **child);
+void hs_child_kill(struct hs_child *c, int sig);
+/* Exit status as waitpid(2) gives it: 0 and *status, EAGAIN while it runs (fn called once when it ends; fn NULL cancels). */
+int hs_child_wait(struct hs_child *c, int *status, void (*fn)(void *arg), void *arg);
+void hs_child_delref(struct hs_child *c);
+
+/* These take their sources over: claimed until the result is closed, and a reference of their own is taken. NULL with errno (EBUSY: a source is claimed). */
+io_object *hs_io_concat(io_object *const *sources, size_t n);
+/* Bytes first..last (inclusive, from the source's start; last -1: to its end). ESPIPE unless seekable, EINVAL for first > last or negative. */
+io_object *hs_io_range(io_object *source, off_t first, off_t last);
+/* gzip format (RFC 1952) of the source's bytes from its position on; level 1..9, -1 default; flushes (Z_SYNC_FLUSH) when the source says EAGAIN. */
+io_object *hs_io_gzip(io_object *source, int level);
+
+/* --- channel: bytes handed from one side of the program to another, with a limit ---
+ * Several reader ios share one cursor (they see the bytes once). The writer's side is a plain struct. Loop thread only. */
+struct hs_channel;
+struct hs_channel_events {
+    void (*started)(void *arg); /* before the first read or wait of any reader, once; NULL: none */
+    void (*room)(void *arg);    /* bytes were taken and less than the low mark is left; called from reads: defer what is more than a flag */
+    void (*closed)(void *arg);  /* the last reader is gone, nobody will read any more */
+};
+/* high: bytes past which hs_channel_room is 0; low: see room. The channel lives until hs_channel_free by its writer; readers left get end/err. */
+int hs_channel_new(size_t high, size_t low, const struct hs_channel_events *ev, void *arg, struct hs_channel **out);
+/* A new reader io on the shared cursor. NULL with ENOMEM. */
+io_object *hs_channel_reader(struct hs_channel *c);
+size_t hs_channel_room(const struct hs_channel *c);
+size_t hs_channel_queued(const struct hs_channel *c);
+/* Queues a copy of all n bytes, even past the high mark (by at most what one call gives). 0, ENOMEM; EPIPE after the end was given. */
+int hs_channel_write(struct hs_channel *c, const void *data, size_t n);
+/* Gives the end: err 0: end of stream; else reads give -1/err once what is queued has been read (at once when discard). */
+void hs_channel_end(struct hs_channel *c, int err, bool discard);
+/* The queued bytes as one run (made contiguous), without taking them. */
+int hs_channel_peek_all(struct hs_channel *c, const char **p, size_t *n);
+void hs_channel_set_marks(struct hs_channel *c, size_t high, size_t low);
+void hs_channel_free(struct hs_channel *c);
+
+#endif
