@@ -54,8 +54,11 @@ CPPFLAGS_ALL := -D_GNU_SOURCE -Icore -Icore/include $(LUAJIT_CFLAGS) $(PKG_CFLAG
 WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
 # -fPIC: one set of objects serves the archive, the shared library and the command.
 # -fno-semantic-interposition: our own functions are ours; they may be inlined all the same.
+# -fvisibility=hidden: only what is marked HTTPSRV_API can be called from outside: the documented
+# API, and what Lua looks up through FFI (ffi.C sees nothing else).
 # -funwind-tables: LuaJIT unwinds through our C frames when it throws.
-BASE_CFLAGS := -std=gnu11 $(WARN) -g -pthread -fPIC -fno-semantic-interposition -funwind-tables
+BASE_CFLAGS := -std=gnu11 $(WARN) -g -pthread -fPIC -fno-semantic-interposition -fvisibility=hidden \
+	-funwind-tables
 # What may break when memory is already being corrupted:
 # -fstack-protector-strong: an overrun array on the stack ends the process, not the return address.
 # _FORTIFY_SOURCE=2: libc calls whose target size is known are checked.
@@ -91,9 +94,6 @@ endif
 CFLAGS_ALL := $(BASE_CFLAGS) $(MODE_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pthread $(MODE_LDFLAGS) $(LDFLAGS)
 LIBS := $(LUAJIT_LIBS) $(PKG_LIBS) -lm -ldl
-
-# The documented API and what LuaJIT's FFI looks up stay visible in the library and the command.
-EXPORTS := core/exports.map
 
 # --- Sources -----------------------------------------------------------------------------------
 find_files = $(sort $(shell [ ! -d $(1) ] || find $(1) -name '$(2)' -type f))
@@ -179,17 +179,15 @@ $(LIB_A): $(LIB_OBJ) $(D)/objects
 	$(if $(V),,@echo '  AR    $@')
 	$(Q)rm -f $@ && $(AR) rcsD $@ $(LIB_OBJ)
 
-$(LIB_SO): $(LIB_OBJ) $(D)/objects $(EXPORTS)
+$(LIB_SO): $(LIB_OBJ) $(D)/objects
 	$(if $(V),,@echo '  LD    $@')
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,libhttpsrv.so -Wl,-z,defs \
-		-Wl,--version-script=$(EXPORTS) -o $@ $(LIB_OBJ) $(LIBS)
+		-o $@ $(LIB_OBJ) $(LIBS)
 
-# All objects, not the archive: what only FFI calls must be in as well. A sanitizer's own symbols
-# must stay visible, or it does not see what shared libraries allocate.
-$(D)/httpsrv: $(MAIN_OBJ) $(LIB_OBJ) $(D)/objects $(EXPORTS)
+# All objects, not the archive: what only FFI or a C module calls must be in as well.
+$(D)/httpsrv: $(MAIN_OBJ) $(LIB_OBJ) $(D)/objects
 	$(if $(V),,@echo '  LD    $@')
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -rdynamic $(if $(SAN),,-Wl,--version-script=$(EXPORTS)) \
-		-o $@ $(MAIN_OBJ) $(LIB_OBJ) $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(MAIN_OBJ) $(LIB_OBJ) $(LIBS)
 
 $(D)/tests/%: $(D)/obj/tests/%.o $(SUPPORT_OBJ) $(LIB_A)
 	$(Q)mkdir -p $(@D)
