@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 struct hs_lua_module {
-	const char *name;      /* as require() takes it: "httpsrv.io" */
-	const char *chunkname; /* the file it was made from: "lua/httpsrv/io.lua" */
-	const char *text;      /* Lua source, followed by a NUL that len does not count */
-	size_t len;            /* bytes */
+    const char *name;      /* as require() takes it: "httpsrv.io" */
+    const char *chunkname; /* the file it was made from: "lua/httpsrv/io.lua" */
+    const char *text;      /* Lua source, followed by a NUL that len does not count */
+    size_t len;            /* bytes */
 };
 
 /* In the order of their paths; the entry after the last has a NULL name. */
