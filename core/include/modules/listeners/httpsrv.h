@@ -1,0 +1,120 @@
+/* httpsrv.h - HTTP sessions: register handlers, read requests, stream responses.
+ * Functions return 0 or an errno value: ENOMEM, EINVAL (bad argument), EBADF (the session has finished or is in the wrong
+ * state), ECONNABORTED (the client is gone), EAGAIN ("not now": a wake-up has been armed; suspend the session, return
+ * EC_HTTPSRV_HANDLER_ASYNC and the handler is called again). Loop thread only unless said otherwise.
+ * Borrowed strings stay valid until the request ends. */
+#ifndef MODULES_LISTENERS_HTTPSRV_H
+#define MODULES_LISTENERS_HTTPSRV_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "io_wrapper.h"
+#include "misc/ec_blobject.h"
+#include "misc/ec_sockaddr.h"
+#include "misc/ec_string.h"
+#include "misc/ec_url_parse.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct _ec_httpsrv_session ec_httpsrv_session;
+
+enum { EC_HTTPSRV_HANDLER_DONE = 0, EC_HTTPSRV_HANDLER_ASYNC = 1 };
+
+typedef int (*ec_httpsrv_handler_func)(ec_httpsrv_session *sess);
+
+enum { ECTP_CLASS_SHORT_LIVED = -1 };
+
+/* Registers handler for a base path, for the generation that the calling thread is building.
+ *   instance   NULL, or a virtual host name (compared with the request's host, without port, case-insensitively)
+ *   method     NULL: every method; else matched exactly
+ *   path       base path: "/foo" and "/foo/" match /foo, /foo/ and all below, never /foobar
+ *   job_class  ECTP_CLASS_SHORT_LIVED: called on the event loop
+ *   closure    NULL or an object given by service_ctx_get; a reference is taken
+ * EINVAL (bad path or method, no generation is being built, unknown job_class), EEXIST (host, method and path registered already), ENOMEM. */
+HTTPSRV_API int ec_httpsrv_register(const char *instance, const char *method, const char *path, int job_class, ec_blobject *closure,
+                                    ec_httpsrv_handler_func handler);
+
+/* The closure given at registration, with a reference added; NULL when there is none. */
+HTTPSRV_API ec_blobject *ec_httpsrv_service_ctx_get(ec_httpsrv_session *sess);
+/* Per-request state. get adds a reference; set takes one and drops it when the request ends; NULL clears. */
+HTTPSRV_API ec_blobject *ec_httpsrv_ctx_get(ec_httpsrv_session *sess);
+HTTPSRV_API void ec_httpsrv_ctx_set(ec_httpsrv_session *sess, ec_blobject *ctx);
+
+/* --- request --- */
+HTTPSRV_API const char *ec_httpsrv_request_method_get(ec_httpsrv_session *sess);
+/* The parsed target, owned by the session; NULL with errno (ENOMEM, EBADF). path is the normalised one. */
+HTTPSRV_API ec_url_details *ec_httpsrv_request_url_get(ec_httpsrv_session *sess);
+/* Case-insensitive; repeated fields joined with ", " (Cookie with "; "). ENOENT when absent. */
+HTTPSRV_API int ec_httpsrv_request_header_get(ec_httpsrv_session *sess, const char *name, const char **value);
+/* Ours: walks all fields in the order sent. *iter is 0 at first; ENOENT at the end. */
+HTTPSRV_API int ec_httpsrv_request_header_next(ec_httpsrv_session *sess, size_t *iter, const char **name, const char **value);
+/* Ours: the same for trailer fields, there once the body has been read to its end. EAGAIN before that. */
+HTTPSRV_API int ec_httpsrv_request_trailer_next(ec_httpsrv_session *sess, size_t *iter, const char **name, const char **value);
+/* Media type in lower case without parameters, and the charset parameter or NULL; either pointer may be NULL. ENOENT: no Content-Type. */
+HTTPSRV_API int ec_httpsrv_request_content_type_get(ec_httpsrv_session *sess, const char **type, const char **charset);
+/* A new io_object on the body (the caller's to delref), transfer coding decoded; all of a session's share one cursor. Reads give EAGAIN until
+ * bytes arrive, 0 at the end, ECONNABORTED, EMSGSIZE (past max_body), ETIMEDOUT, EPROTO. Makes the core send 100 Continue. */
+HTTPSRV_API int ec_httpsrv_request_data_get(ec_httpsrv_session *sess, io_object **io);
+/* The whole body; the session owns *str; can be repeated. EAGAIN until all is there, EMSGSIZE past max_body, EALREADY after a partial streaming read. */
+HTTPSRV_API int ec_httpsrv_request_data_get_string(ec_httpsrv_session *sess, string **str);
+/* Ours: reads the whole body (memory up to the limit, then an unnamed file); from then on request_data_get gives seekable ios, each with its own
+ * position. EAGAIN as above; ENOSPC. */
+HTTPSRV_API int ec_httpsrv_request_data_spool(ec_httpsrv_session *sess);
+/* Verified client certificate's CN; authenticated user; NULL when there is none. */
+HTTPSRV_API const char *ec_httpsrv_request_subject_cn_get(ec_httpsrv_session *sess);
+HTTPSRV_API const char *ec_httpsrv_request_username_get(ec_httpsrv_session *sess);
+/* Borrowed until the request ends; NULL when unknown. */
+HTTPSRV_API ec_sockaddr *ec_httpsrv_request_peer_address(ec_httpsrv_session *sess);
+HTTPSRV_API ec_sockaddr *ec_httpsrv_request_local_address(ec_httpsrv_session *sess);
+/* Ours: what follows the registration's base path in the normalised path ("" or without its leading slash). */
+HTTPSRV_API const char *ec_httpsrv_request_path_rest(ec_httpsrv_session *sess);
+/* Ours: "HTTP/1.1". */
+HTTPSRV_API const char *ec_httpsrv_request_protocol_get(ec_httpsrv_session *sess);
+
+/* --- response --- */
+/* code 200..599, message NULL for the standard phrase; EINVAL for another code or control characters. EBADF once the head is sent. */
+HTTPSRV_API int ec_httpsrv_response_status_set(ec_httpsrv_session *sess, int code, const char *message);
+/* The same, and sets Content-Type when mimetype is not NULL. When no body function is called, the message is the body (mimetype NULL or text/...). */
+HTTPSRV_API int ec_httpsrv_response_status_set_std(ec_httpsrv_session *sess, int code, const char *message, const char *mimetype);
+HTTPSRV_API int ec_httpsrv_response_status_ok(ec_httpsrv_session *sess, const char *type);
+HTTPSRV_API int ec_httpsrv_response_status_denied(ec_httpsrv_session *sess, const char *type);
+HTTPSRV_API int ec_httpsrv_response_status_not_found(ec_httpsrv_session *sess, const char *type);
+HTTPSRV_API int ec_httpsrv_response_status_error(ec_httpsrv_session *sess, const char *type);
+/* Replaces the field (case-insensitive); value NULL removes it. EINVAL: CR, LF, NUL or other controls, a name that is no token, Transfer-Encoding and
+ * hop-by-hop fields other than "Connection: close", a Content-Length that is no number. EBADF once the head is sent. */
+HTTPSRV_API int ec_httpsrv_response_header_set(ec_httpsrv_session *sess, const char *name, const char *value);
+/* Ours: adds another field line of that name. */
+HTTPSRV_API int ec_httpsrv_response_header_add(ec_httpsrv_session *sess, const char *name, const char *value);
+/* Copies len bytes to the tail of the response body. EBADF after flush(final) or the handler's end. */
+HTTPSRV_API int ec_httpsrv_response_append(ec_httpsrv_session *sess, const void *buf, size_t len);
+HTTPSRV_API int ec_httpsrv_response_printf(ec_httpsrv_session *sess, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+HTTPSRV_API int ec_httpsrv_response_vprintf(ec_httpsrv_session *sess, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/* Sets the payload: replaces what is queued; the content type becomes text/plain where none was set. EBADF once the head is sent. */
+HTTPSRV_API int ec_httpsrv_response_string(ec_httpsrv_session *sess, string *str);
+/* immediate 0: takes its own reference and streams the io from its current position to the client, after what was added before, at the client's
+ * pace, and drops the reference when done, however the request ends; EBUSY when the io is claimed already. immediate non-zero: reads the io to its
+ * end now, appending; EAGAIN keeps what was read, call again to continue; EMSGSIZE past response_buffer_max; a read error is returned. */
+HTTPSRV_API int ec_httpsrv_response_io(ec_httpsrv_session *sess, io_object *io, int immediate);
+/* Sends what is pending; EAGAIN when the client cannot take it yet. final: no more will be added. */
+HTTPSRV_API int ec_httpsrv_response_flush(ec_httpsrv_session *sess, int final);
+
+/* --- suspend and resume --- */
+/* Before a handler returns EC_HTTPSRV_HANDLER_ASYNC: takes a reference that the matching resume drops. EBADF when suspended already. */
+HTTPSRV_API int ec_httpsrv_session_suspend(ec_httpsrv_session *sess);
+/* Any thread. finished 0: the handler is called again on the loop (not after an abort); else the request ends as if it had returned DONE.
+ * EBADF: not suspended. */
+HTTPSRV_API int ec_httpsrv_session_resume(ec_httpsrv_session *sess, int finished);
+/* Ours, any thread: keeps the struct valid past the end of the request (its functions then give EBADF). */
+HTTPSRV_API void ec_httpsrv_session_addref(ec_httpsrv_session *sess);
+HTTPSRV_API void ec_httpsrv_session_delref(ec_httpsrv_session *sess);
+/* Ours: fn is called once on the loop when the client goes away or a time-out ends the request; NULL clears. EBADF. */
+HTTPSRV_API int ec_httpsrv_session_on_abort(ec_httpsrv_session *sess, void (*fn)(ec_httpsrv_session *sess, void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

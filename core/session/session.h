@@ -1,0 +1,132 @@
+/* session.h - the session as the floors above see it: dispatch starts it, a binding attaches itself to it and waits on it.
+ * A session is reference counted; the request it stands for can end before the struct does. Loop thread only. */
+#ifndef HS_SESSION_SESSION_H
+#define HS_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/view.h"
+#include "http/request.h"
+#include "io/loop.h"
+#include "modules/listeners/httpsrv.h"
+
+/* What may differ by route; held by the registration, pointed to by the session. */
+struct hs_route_options {
+    int64_t max_body;      /* bytes; -1: no limit for streaming reads; INT64_MIN: the server's default */
+    int64_t handler_timeout; /* ns; 0: none */
+    bool half_close_allowed; /* a FIN while suspended does not abort (client_half_close = "allow") */
+    bool abort_continue;     /* on_abort = "continue": the handler runs to its end, output discarded */
+    bool encoded_slash;      /* %2F and %5C are allowed in the path, kept encoded */
+};
+
+/* Limits and time-outs of a server; the same for all its sessions; may be replaced between requests. */
+struct hs_limits {
+    int64_t max_body;             /* 16 MiB */
+    size_t body_memory;           /* 1 MiB: a spooled body goes to a file past this */
+    size_t body_ahead;            /* 64 KiB read ahead of the handler */
+    size_t response_high;         /* unsent bytes past which append waits and sources are not read */
+    size_t response_low;          /* below it they go on */
+    size_t response_buffer_max;   /* 16 MiB: most that an immediate response_io may hold */
+    size_t turn_bytes;            /* most that one session may send in one loop turn */
+};
+
+/* --- the worker's side --- */
+/* Everything the sessions of one loop share: free lists, the current one, the index by serial, limits. */
+struct hs_session_env;
+/* Upcalls to dispatch. */
+struct hs_session_app {
+    /* Finds the route of a new session and sets it (hs_session_set_route) or answers by itself; then calls the handler.
+     * Returns what the handler returned: EC_HTTPSRV_HANDLER_DONE or _ASYNC. */
+    int (*begin)(void *arg, ec_httpsrv_session *sess);
+    /* Calls the handler again, after a resume(…, 0) or an armed wake-up. */
+    int (*again)(void *arg, ec_httpsrv_session *sess);
+    /* The handler has ended; last chance to change the response (default bodies, after hooks). */
+    void (*finish)(void *arg, ec_httpsrv_session *sess);
+    /* The request is over: log and count. */
+    void (*ended)(void *arg, ec_httpsrv_session *sess);
+};
+int hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const struct hs_session_app *app, void *arg,
+                       struct hs_session_env **out);
+void hs_session_env_free(struct hs_session_env *env); /* all sessions have ended */
+struct hs_loop *hs_session_env_loop(struct hs_session_env *env);
+/* The environment of this thread's loop, NULL in a thread without. */
+struct hs_session_env *hs_session_env_current(void);
+void hs_limits_default(struct hs_limits *l);
+/* Live sessions (their request has not ended). */
+size_t hs_session_env_live(const struct hs_session_env *env);
+
+/* --- dispatch's side --- */
+const struct hs_request *hs_session_request(ec_httpsrv_session *sess);
+/* The normalised path (NUL-terminated) when dispatch has set it. */
+struct hs_view hs_session_path(ec_httpsrv_session *sess);
+int hs_session_set_path(ec_httpsrv_session *sess, const char *path, size_t len); /* copies to the arena unless path lies in the request's own bytes */
+/* closure: what service_ctx_get gives; route: dispatch's own pointer, kept with the session; base_len: length of the matched base path;
+ * on_route_release(route) is called when the session's struct goes (NULL: nothing). */
+void hs_session_set_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
+                          void (*on_route_release)(void *route));
+void *hs_session_route(ec_httpsrv_session *sess);
+void hs_session_set_username(ec_httpsrv_session *sess, const char *user);
+
+/* Response state as set so far (after the end: as sent). */
+int hs_session_status(ec_httpsrv_session *sess);
+bool hs_session_head_sent(ec_httpsrv_session *sess);
+bool hs_session_has_body(ec_httpsrv_session *sess); /* a body function was called */
+uint64_t hs_session_body_sent(ec_httpsrv_session *sess); /* body bytes handed to the transport */
+int64_t hs_session_started(ec_httpsrv_session *sess); /* hs_loop_now at the request's head */
+const char *hs_session_response_header(ec_httpsrv_session *sess, const char *name); /* value or NULL */
+/* Drops everything the response has so far (status 200, no fields, no body). EBADF once the head is sent. */
+int hs_session_response_reset(ec_httpsrv_session *sess);
+/* The response cannot be completed: when the head is not out yet 500 (or status) replaces it, else the connection or stream is aborted. */
+void hs_session_fail(ec_httpsrv_session *sess, int status);
+
+/* --- a binding's side --- */
+/* Serial: identifies a session for ever, never reused, fits a double. */
+uint64_t hs_session_serial(ec_httpsrv_session *sess);
+/* The live session of that serial, NULL when its request has ended. Borrowed. Cheapest for the session whose handler runs now. */
+ec_httpsrv_session *hs_session_by_serial(struct hs_session_env *env, uint64_t serial);
+
+/* One attachment per session. aborted: the client is gone or a time-out struck (at most once, from the loop, never from within a session function);
+ * the handler has not ended. ended: the request is over, last call; sess's getters still work inside it. */
+struct hs_session_binding {
+    void (*aborted)(ec_httpsrv_session *sess, void *data, int err); /* err: ECONNABORTED, ETIMEDOUT */
+    void (*ended)(ec_httpsrv_session *sess, void *data);
+};
+void hs_session_bind(ec_httpsrv_session *sess, const struct hs_session_binding *ops, void *data);
+void *hs_session_binding_data(ec_httpsrv_session *sess);
+
+/* Waiting for what gave EAGAIN. The waiter is the caller's, in no list when fn is called (once, on the loop, never from within a session function).
+ * err 0: try again; ECONNABORTED when the request was aborted; EBADF when it ended. Several may wait. */
+enum hs_session_wait_for {
+    HS_WAIT_BODY,    /* the request body is complete (get_string, spool) or failed */
+    HS_WAIT_ROOM,    /* unsent output is below the low mark */
+    HS_WAIT_FLUSHED, /* nothing is unsent */
+};
+struct hs_session_waiter {
+    TAILQ_ENTRY(hs_session_waiter) link;
+    void (*fn)(void *arg, int err);
+    void *arg;
+    enum hs_session_wait_for what;
+    bool queued;
+};
+void hs_session_wait(ec_httpsrv_session *sess, enum hs_session_wait_for what, struct hs_session_waiter *w);
+void hs_session_wait_cancel(ec_httpsrv_session *sess, struct hs_session_waiter *w);
+/* False past the high mark: an append should wait for HS_WAIT_ROOM. */
+bool hs_session_has_room(ec_httpsrv_session *sess);
+/* Wakes are disarmed / armed by the session functions themselves for C handlers; a binding that waits by itself turns that off. */
+void hs_session_set_self_waiting(ec_httpsrv_session *sess, bool on);
+
+/* Lua-shaped access without NUL-terminated copies: views valid until the next loop turn at most. */
+struct hs_view hs_session_method_view(ec_httpsrv_session *sess);
+/* First matching field's value when it occurs once (0), ENOENT, or E2BIG when it is repeated (use ec_httpsrv_request_header_get). */
+int hs_session_header_view(ec_httpsrv_session *sess, struct hs_view name, struct hs_view *value);
+/* The same contract as header_set/_add with lengths. */
+int hs_session_header_put(ec_httpsrv_session *sess, struct hs_view name, struct hs_view value, bool replace);
+int hs_session_status_put(ec_httpsrv_session *sess, int code, struct hs_view message, struct hs_view mimetype);
+/* The whole body as one run, once complete: as ec_httpsrv_request_data_get_string without making a string. */
+int hs_session_body_view(ec_httpsrv_session *sess, struct hs_view *body);
+/* Replaces the payload (as response_string) from bytes; content_type where none was set. */
+int hs_session_payload_put(ec_httpsrv_session *sess, struct hs_view bytes, struct hs_view content_type);
+
+#endif
