@@ -1,0 +1,2 @@
+/* ecdict.h - the documented place of ECDict. */
+#include "misc/ec_dict.h"
