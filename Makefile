@@ -3,7 +3,8 @@
 #   make [release]   build/release/{libhttpsrv.a,libhttpsrv.so,httpsrv} and ./httpsrv
 #   make debug|asan|tsan      the same beside it, in build/debug, build/asan, build/tsan
 #   make check-c T=tests/base/test_buf     build and run one C test under the sanitizers
-#   make test        everything: lint, C tests, fuzz replay, specs, acceptance
+#   make test        everything: lint, C tests, fuzz replay, specs, acceptance;
+#                    PHASES="c specs" runs only some (see tests/run)
 #   make help        all targets and variables
 #
 # New files are found by their place: core/**.c and bindings/*.c go into the library, lua/**.lua
@@ -119,7 +120,7 @@ LIB_SO := $(D)/libhttpsrv.so
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
 .PHONY: all release debug asan tsan lib tests fuzzers check-c test lint fuzz bench run deps \
-	install uninstall clean help link FORCE
+	install clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -215,7 +216,7 @@ check-c:
 	$(SAN_ENV) timeout -k 5 120 $(BUILD)/asan$(if $(filter clang,$(COMPILER)),-clang)/$(T:.c=)
 
 test: deps
-	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' JOBS='$(JOBS)' sh tests/run
+	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' JOBS='$(JOBS)' sh tests/run $(PHASES)
 
 lint:
 	$(Q)BUILD='$(BUILD)' sh tests/lint/run
@@ -235,25 +236,39 @@ run: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) MODE=release all
 	./httpsrv serve examples --workers 0
 
-LUADIR := $(DESTDIR)$(PREFIX)/share/lua/5.1
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include/httpsrv
+LUADIR ?= $(PREFIX)/share/lua/5.1
+
+define PC
+prefix=$(PREFIX)
+libdir=$(LIBDIR:$(PREFIX)/%=$${prefix}/%)
+includedir=$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)
+
+Name: httpsrv
+Description: Lua-scriptable HTTP server, as a library
+Version: 0.1
+Requires.private: $(LUAJIT) $(PKGS)
+Libs: -L$${libdir} -lhttpsrv
+Libs.private: -pthread -lm -ldl
+Cflags: -I$${includedir}
+endef
+export PC
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(LUADIR)
-	install -m 755 $(D)/httpsrv $(DESTDIR)$(PREFIX)/bin/httpsrv
-	install -m 644 $(LIB_A) $(DESTDIR)$(PREFIX)/lib/libhttpsrv.a
-	install -m 755 $(LIB_SO) $(DESTDIR)$(PREFIX)/lib/libhttpsrv.so
-	$(Q)for f in $(HEADERS:core/include/%=%); do \
-		install -D -m 644 core/include/$$f $(DESTDIR)$(PREFIX)/include/httpsrv/$$f || exit 1; done
-	$(Q)for f in $(patsubst lua/%,%,$(call find_files,lua,*.lua)); do \
-		install -D -m 644 lua/$$f $(LUADIR)/$$f || exit 1; done
-	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include/httpsrv' '' \
-		'Name: httpsrv' 'Description: Lua-scriptable HTTP server, as a library' 'Version: 0' \
-		'Requires.private: $(LUAJIT) $(PKGS)' 'Libs: -L$${libdir} -lhttpsrv' \
-		'Libs.private: -pthread -lm -ldl' 'Cflags: -I$${includedir}' \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/httpsrv.pc
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	install -m 755 $(D)/httpsrv '$(DESTDIR)$(BINDIR)/httpsrv'
+	install -m 644 $(LIB_A) '$(DESTDIR)$(LIBDIR)/libhttpsrv.a'
+	install -m 755 $(LIB_SO) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so'
+	printf '%s\n' "$$PC" > '$(DESTDIR)$(LIBDIR)/pkgconfig/httpsrv.pc'
+	set -e; for f in $(HEADERS:core/include/%=%); do \
+		install -D -m 644 core/include/$$f '$(DESTDIR)$(INCLUDEDIR)'/$$f; done
+	set -e; for f in $(patsubst lua/%,%,$(call find_files,lua,*.lua)); do \
+		install -D -m 644 lua/$$f '$(DESTDIR)$(LUADIR)'/$$f; done
 
 clean:
 	rm -rf $(BUILD) httpsrv
 
 help:
-	@sed -n '2,14s/^# \{0,1\}//p' Makefile
+	@sed -n '2,15s/^# \{0,1\}//p' Makefile
