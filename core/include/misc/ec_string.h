@@ -59,7 +59,7 @@ HTTPSRV_API string *stringvprintf(string *str, const char *format, va_list ap) _
 HTTPSRV_API string *ec_string_new(void);
 /* Ours: string_destroy and frees the struct that ec_string_new made. NULL is ignored. Any thread. */
 HTTPSRV_API void ec_string_free(string *str);
-/* Ours: replaces the content by len bytes at buf, memory from malloc(3) that belongs to the string from then on; buf[len] must
+/* Ours: replaces the content of an initialised string by len bytes at buf, memory from malloc(3) that belongs to the string from then on; buf[len] must
  * be NUL. 0; EMSGSIZE above INT_MAX - 1, and then buf stays the caller's. Any thread. */
 HTTPSRV_API int ec_string_give(string *str, char *buf, size_t len);
 

@@ -34,7 +34,7 @@ typedef struct _ec_url_details {
 
 /* Parses len bytes as a URI reference (RFC 3986 4.1). Within path, query and fragment it takes every byte above 0x20 but
  * 0x7f, since clients send [ ] | and raw UTF-8 there; scheme and authority are taken strictly.
- * NULL with errno EINVAL (url NULL, len above INT_MAX, blanks or control bytes, a bad or cut %XX, %00, a bad scheme, host, IP
+ * NULL with errno EINVAL (url NULL, more than 128 MiB, blanks or control bytes, a bad or cut %XX, %00, a bad scheme, host, IP
  * literal or port, a colon in the first segment of a relative path) or ENOMEM. Any thread. */
 HTTPSRV_API ec_url_details *ec_parse_url(const char *url, size_t len);
 /* Ours: frees it with all its parts. NULL is ignored. Any thread. */
