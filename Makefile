@@ -5,7 +5,11 @@
 #   make check-c T=tests/base/test_buf     build and run one C test under the sanitizers
 #   make test        everything: lint, C tests, fuzz replay, specs, acceptance;
 #                    PHASES="c specs" runs only some (see tests/run)
-#   make help        all targets and variables
+#   make fuzz        libFuzzer for FUZZ_SECONDS (60) on each target
+#   make lint bench deps run install clean
+#
+# Variables: BUILD=build, CC=gcc or clang, CFLAGS, LUAJIT=luajit (the name for pkg-config), V=1 to
+# see the commands, PREFIX=/usr/local and DESTDIR for install.
 #
 # New files are found by their place: core/**.c and bindings/*.c go into the library, lua/**.lua
 # is embedded in it, tests/<floor>/test_*.c are programs of their own. core/server/main.c is the
@@ -271,4 +275,4 @@ clean:
 	rm -rf $(BUILD) httpsrv
 
 help:
-	@sed -n '2,15s/^# \{0,1\}//p' Makefile
+	@sed -n '2,18s/^# \{0,1\}//p' Makefile
