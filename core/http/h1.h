@@ -1,0 +1,49 @@
+/* h1.h - HTTP/1.x connections: what a listener hands over, and the limits they live by. */
+#ifndef HS_HTTP_H1_H
+#define HS_HTTP_H1_H
+
+#include "http/request_parser.h"
+#include "http/stream.h"
+#include "io/loop.h"
+#include "io/transport.h"
+
+struct hs_h1; /* everything the HTTP/1 connections of one loop share: buffers, time-out queues, limits */
+
+struct hs_h1_limits {
+    struct hs_head_limits head;
+    int64_t head_timeout;   /* ns, one deadline for the whole head (10 s) */
+    int64_t idle_timeout;   /* ns between requests (60 s) */
+    int64_t write_timeout;  /* ns without a byte taken by the peer while some wait (30 s) */
+    int64_t body_window;    /* ns over which the rate of a body is averaged while a reader waits (30 s) */
+    uint32_t body_rate;     /* bytes per second (1024) */
+    uint32_t max_requests;  /* per connection (10000) */
+    size_t drain_max;       /* bytes of an unread body that are drained to keep the connection (64 KiB) */
+    size_t linger_max;      /* bytes discarded in a lingering close (1 MiB beyond what is in flight) */
+    int64_t linger_timeout; /* ns (2 s) */
+    unsigned linger_count;  /* most connections lingering at once (1024) */
+    size_t pipeline_output; /* unsent bytes above which no further pipelined request is begun (256 KiB) */
+};
+
+struct hs_h1_stats {
+    unsigned long long connections, requests, refused, timeouts;
+    size_t live, idle, lingering;
+};
+
+void hs_h1_limits_default(struct hs_h1_limits *l);
+/* 0, ENOMEM. user and its arg live as long. */
+int hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct hs_stream_user *user, void *arg, struct hs_h1 **out);
+/* All connections must have ended (hs_h1_close_all). */
+void hs_h1_free(struct hs_h1 *h);
+/* Takes the transport over and starts to read; on ENOMEM it is closed. */
+int hs_h1_accept(struct hs_h1 *h, struct hs_transport *t);
+/* Draining: responses from now on say Connection: close, also on idle connections' next request; nothing is closed by itself. */
+void hs_h1_drain(struct hs_h1 *h);
+/* Closes idle connections (nothing read of a next request). */
+void hs_h1_close_idle(struct hs_h1 *h);
+/* Aborts everything. */
+void hs_h1_close_all(struct hs_h1 *h);
+void hs_h1_get_stats(const struct hs_h1 *h, struct hs_h1_stats *st);
+/* Called for a request refused before it reached a session (for the log). */
+void hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer), void *arg);
+
+#endif

@@ -1,0 +1,520 @@
+/* h1_input.c - what an HTTP/1 connection reads: heads, bodies, pipelined requests.
+ * Bytes are read into a buffer that all connections of the loop share and are worked on in place; only what is left over
+ * (an incomplete head, requests behind one that is not answered yet) is copied to the connection. Refuses whatever the
+ * codecs refuse. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/h1_int.h"
+
+enum { H1_READS_PER_EVENT = 4, H1_NESTED_MIN = 4096 };
+
+bool
+h1_wants_read(const struct h1_conn *c)
+{
+    switch ((enum h1_state)c->state) {
+    case H1_HEAD: return h1_queued(c) <= c->h->limits.pipeline_output;
+    case H1_BODY: return c->body_on;
+    case H1_DRAIN:
+    case H1_LINGER: return true;
+    case H1_READ:
+    case H1_CLOSING: return false;
+    }
+    return false;
+}
+
+/* --- bodies --- */
+
+void
+h1_body_free(struct h1_conn *c)
+{
+    if (c->body) {
+        hs_buf_fini(&c->body->trailers);
+        free(c->body);
+        c->body = NULL;
+    }
+}
+
+static bool
+body_new(struct h1_conn *c, const struct hs_request *req)
+{
+    struct h1_body *b = calloc(1, sizeof *b);
+
+    if (!b) {
+        return false;
+    }
+    b->is_chunked = req->chunked;
+    b->left = req->chunked ? 0 : (uint64_t)req->content_length;
+    hs_chunked_init(&b->chunked);
+    hs_buf_init(&b->trailers, H1_TRAILERS);
+    c->body = b;
+    return true;
+}
+
+bool
+h1_body_drainable(const struct h1_conn *c)
+{
+    return c->state != H1_BODY || (!c->expect && (c->body->is_chunked || c->body->left <= c->h->limits.drain_max));
+}
+
+/* Stops the clock of a waiting reader. */
+static void
+waiting_off(struct h1_conn *c)
+{
+    struct h1_body *b = c->body;
+
+    if (b->waiting_since) {
+        b->window_waited += hs_loop_now(c->h->loop) - b->waiting_since;
+        b->waiting_since = 0;
+    }
+}
+
+static void
+body_complete(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    struct h1_body *b = c->body;
+    bool drained = c->state == H1_DRAIN;
+    struct hs_field fields[HS_MAX_FIELDS];
+    struct hs_view raw = { b->trailers.p, b->trailers.len };
+    unsigned n = 0;
+    struct hs_refusal why;
+
+    c->body_on = false;
+    if (c->in_q == &h->body_q) {
+        h1_time_input(c, NULL);
+    }
+    if (raw.n && !hs_trailers_parse(raw, fields, HS_MAX_FIELDS, &n, &why)) {
+        c->keep = false;
+        if (drained) {
+            h1_close_when_sent(c);
+        } else {
+            h->user->refuse(c->stream.user, why.status);
+        }
+        return;
+    }
+    h1_set_state(c, drained ? H1_HEAD : H1_READ);
+    if (!drained) {
+        h->user->body_end(c->stream.user, 0, raw, fields, n);
+        if (c->peer_fin && !c->dead) {
+            hs_defer(h->loop, &c->again); /* a FIN behind the body: judged after its reader has run */
+        }
+    }
+    if (!c->dead) {
+        h1_body_free(c);
+    }
+}
+
+/* Decoded bytes: to the session, or nowhere. */
+static void
+deliver(struct h1_conn *c, const char *p, size_t n)
+{
+    if (c->state == H1_DRAIN) {
+        c->body->drained += n;
+        return;
+    }
+    c->body->window_bytes += n;
+    c->h->user->body(c->stream.user, p, n);
+}
+
+/* Uses input for the body. False: no more can be done with it now. */
+static bool
+feed_chunked(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    struct h1_body *b = c->body;
+    struct hs_view data;
+    struct hs_refusal why = { 400, NULL };
+    size_t used = 0;
+    enum hs_chunked_result r =
+        hs_chunked_decode(&b->chunked, (struct hs_view){ h->cur, (size_t)(h->end - h->cur) }, &used, &data, &b->trailers, &why);
+
+    h->cur += used;
+    switch (r) {
+    case HS_CHUNKED_DATA: deliver(c, data.p, data.n); return true;
+    case HS_CHUNKED_END: body_complete(c); return true;
+    case HS_CHUNKED_MORE: return false;
+    case HS_CHUNKED_REFUSED:
+        h->stats.refused++;
+        c->keep = false;
+        if (c->state == H1_DRAIN) {
+            h1_close_when_sent(c);
+        } else {
+            h->user->refuse(c->stream.user, why.status);
+        }
+        return false;
+    }
+    return false;
+}
+
+static bool
+feed_length(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    struct h1_body *b = c->body;
+    size_t n = (size_t)(h->end - h->cur);
+
+    if (n > b->left) {
+        n = (size_t)b->left;
+    }
+    if (n == 0 && b->left > 0) {
+        return false;
+    }
+    const char *p = h->cur;
+    h->cur += n;
+    b->left -= n;
+    deliver(c, p, n);
+    if (!c->dead && c->body == b && b->left == 0 && (c->state == H1_BODY || c->state == H1_DRAIN)) {
+        body_complete(c);
+    }
+    return true;
+}
+
+static bool
+feed_body(struct h1_conn *c)
+{
+    bool more = c->body->is_chunked ? feed_chunked(c) : feed_length(c);
+
+    if (!c->dead && c->state == H1_DRAIN && c->body->drained > c->h->limits.drain_max) {
+        h1_close_when_sent(c);
+        return false;
+    }
+    return more;
+}
+
+/* --- heads --- */
+
+static void
+start_exchange(struct h1_conn *c, const struct hs_request *req)
+{
+    struct hs_h1 *h = c->h;
+
+    h->stats.requests++;
+    c->requests++;
+    c->seen = 0;
+    c->minor = req->version_minor;
+    c->keep = req->keep_alive && c->requests < h->limits.max_requests && !h->draining;
+    c->expect = req->expect_continue && req->version_minor > 0;
+    c->head_out = c->chunked_out = c->close_delimited = c->body_on = false;
+    c->chunk_left = 0;
+    if ((req->chunked || req->content_length > 0) && !body_new(c, req)) {
+        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" });
+        return;
+    }
+    h1_set_state(c, c->body ? H1_BODY : H1_READ);
+    c->exchange = true;
+    if (!h->user->begin(h->arg, &c->stream, req)) {
+        c->exchange = false;
+        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" });
+    }
+}
+
+/* False: the head is not complete. */
+static bool
+parse_head(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    size_t n = (size_t)(h->end - h->cur);
+    struct hs_request req;
+    struct hs_refusal why;
+
+    if (n == 0 || h1_queued(c) > h->limits.pipeline_output) {
+        return false;
+    }
+    req.fields = h->fields;
+    switch (hs_request_parse(h->cur, n, c->seen, &h->limits.head, &req, &why)) {
+    case HS_PARSE_MORE: c->seen = (uint32_t)n; return false;
+    case HS_PARSE_REFUSED: h1_refuse(c, &why); return false;
+    case HS_PARSE_DONE:
+        h->cur += req.size;
+        start_exchange(c, &req);
+        return true;
+    }
+    return false;
+}
+
+/* --- the input as a whole --- */
+
+static bool
+linger(struct h1_conn *c)
+{
+    c->body->drained += (uint64_t)(c->h->end - c->h->cur);
+    c->h->cur = c->h->end;
+    if (c->body->drained > c->h->limits.linger_max) {
+        h1_close(c, false);
+    }
+    return false;
+}
+
+static void
+process(struct h1_conn *c)
+{
+    bool more = true;
+
+    while (more && !c->dead && !c->broken) {
+        switch ((enum h1_state)c->state) {
+        case H1_HEAD: more = parse_head(c); break;
+        case H1_BODY: more = c->body_on && feed_body(c); break;
+        case H1_DRAIN: more = feed_body(c); break;
+        case H1_READ: more = false; break;
+        case H1_CLOSING: c->h->cur = c->h->end; more = false; break;
+        case H1_LINGER: more = linger(c); break;
+        }
+    }
+}
+
+/* Gives the shared buffer back, keeping what is left over, and sets what the connection waits for. */
+static void
+end_input(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    size_t left = (size_t)(h->end - h->cur);
+
+    h->input = NULL;
+    if (c->dead) {
+        return;
+    }
+    if (left && c->state != H1_CLOSING && c->state != H1_LINGER) {
+        c->in = malloc(left);
+        if (!c->in) {
+            h1_lost(c, ECONNABORTED);
+            return;
+        }
+        memcpy(c->in, h->cur, left);
+        c->in_len = (uint32_t)left;
+    }
+    if (h->gather_owner == c) {
+        h1_push(c, false);
+    }
+    if (c->state == H1_HEAD) {
+        if (c->in_len == 0) {
+            h1_time_input(c, c->requests ? &h->idle_q : &h->head_q);
+        } else if (!h1_wants_read(c)) {
+            h1_time_input(c, NULL); /* it is we who do not read */
+        } else if (c->in_q != &h->head_q) {
+            h1_time_input(c, &h->head_q);
+        }
+    }
+    h1_update_interest(c);
+}
+
+static void
+begin_input(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+
+    assert(!h->input);
+    h->input = c;
+    if (c->in_len) {
+        memcpy(h->scratch, c->in, c->in_len);
+        free(c->in);
+        c->in = NULL;
+    }
+    h->cur = h->scratch;
+    h->end = h->scratch + c->in_len;
+    c->in_len = 0;
+}
+
+static void
+on_eof(struct h1_conn *c)
+{
+    c->peer_fin = true;
+    if (c->state != H1_BODY) {
+        h1_close(c, false); /* HEAD: nothing or half a head; DRAIN, LINGER: that was it */
+        return;
+    }
+    c->keep = false;
+    c->body_on = false;
+    h1_time_input(c, NULL);
+    h1_set_state(c, H1_READ);
+    c->h->user->body_end(c->stream.user, ECONNABORTED, (struct hs_view){ 0 }, NULL, 0);
+    if (!c->dead) {
+        hs_defer(c->h->loop, &c->again);
+    }
+}
+
+/* Reads once, behind what is there or straight into the session's memory. False: nothing more is to be had now. */
+static bool
+read_some(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    size_t room = (size_t)(h->scratch + H1_SCRATCH - h->end);
+    char *p = h->scratch + (h->end - h->scratch);
+    bool direct = false;
+    char *own;
+
+    if (c->state == H1_BODY && h->cur == h->end && !c->body->is_chunked) {
+        size_t n = h->user->body_space(c->stream.user, &own);
+        if (n >= H1_NESTED_MIN || (n > 0 && n >= c->body->left)) {
+            room = n < c->body->left ? n : (size_t)c->body->left;
+            p = own;
+            direct = true;
+        }
+    }
+    if (!direct) {
+        if (room < H1_NESTED_MIN) {
+            return false;
+        }
+        room = room < H1_READ_MAX ? room : H1_READ_MAX;
+    }
+    ssize_t r = c->t->ops->read(c->t, p, room);
+    if (r <= 0) {
+        if (r == 0) {
+            on_eof(c);
+        } else if (errno != EAGAIN) {
+            c->broken = true;
+            hs_defer(h->loop, &c->again);
+        }
+        return false;
+    }
+    if (!direct) {
+        h->end += r;
+    } else {
+        c->body->left -= (uint64_t)r;
+        deliver(c, NULL, (size_t)r);
+        if (!c->dead && c->state == H1_BODY && c->body->left == 0) {
+            body_complete(c);
+        }
+    }
+    return (size_t)r == room;
+}
+
+void
+h1_on_readable(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+
+    if (!h1_wants_read(c)) {
+        if (c->t->interest & HS_READ && c->t->ops->set_interest(c->t, c->t->interest & ~(unsigned)HS_READ) != 0) {
+            h1_lost(c, ECONNABORTED);
+        }
+        return;
+    }
+    begin_input(c);
+    for (int i = 0; i < H1_READS_PER_EVENT; i++) {
+        bool full = read_some(c);
+        if (c->dead || c->broken) {
+            break;
+        }
+        process(c);
+        if (!full || c->dead || !h1_wants_read(c)) {
+            break;
+        }
+        if (h->cur == h->end) {
+            h->cur = h->end = h->scratch;
+        }
+    }
+    end_input(c);
+}
+
+void
+h1_continue(struct h1_conn *c)
+{
+    if (c->h->input) {
+        hs_defer(c->h->loop, &c->again);
+        return;
+    }
+    begin_input(c);
+    process(c);
+    end_input(c);
+}
+
+void
+h1_exchange_over(struct h1_conn *c)
+{
+    c->exchange = false;
+    c->stream.user = NULL;
+    c->want_writable = false;
+    c->body_on = false;
+    if (!c->keep) {
+        h1_close_when_sent(c);
+        return;
+    }
+    if (c->state == H1_READ) {
+        h1_set_state(c, H1_HEAD);
+    } else {
+        h1_set_state(c, H1_DRAIN);
+        c->body->drained = 0;
+        h1_time_input(c, &c->h->head_q);
+    }
+    if (c->h->input != c) {
+        hs_defer(c->h->loop, &c->again);
+    }
+}
+
+/* --- the session asks for body bytes --- */
+
+static void
+send_continue(struct h1_conn *c)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    c->expect = false;
+    if (c->in_len || (c->h->input == c && c->h->cur != c->h->end)) {
+        return; /* the client did not wait (RFC 9110 10.1.1) */
+    }
+    h1_gather(c, interim, sizeof interim - 1);
+    h1_push(c, false);
+}
+
+/* Called from within the session's code, itself called from process(): goes on with what is here, and with what a read gives at once. */
+static void
+feed_nested(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    bool full = true;
+
+    for (;;) {
+        while (!c->dead && !c->broken && c->state == H1_BODY && c->body_on && feed_body(c)) {
+        }
+        if (c->dead || c->broken || c->state != H1_BODY || !c->body_on || !full) {
+            return;
+        }
+        const char *end = h->end;
+        full = read_some(c);
+        if (!full && h->end == end) {
+            return;
+        }
+    }
+}
+
+void
+h1_want_body(struct hs_stream *st, bool on, bool waiting)
+{
+    struct h1_conn *c = (struct h1_conn *)st;
+    struct hs_h1 *h = c->h;
+
+    if (c->state != H1_BODY) {
+        return;
+    }
+    bool was_on = c->body_on;
+    c->body_on = on;
+    if (!waiting) {
+        waiting_off(c);
+    } else if (!c->body->waiting_since) {
+        c->body->waiting_since = hs_loop_now(h->loop);
+        if (c->in_q != &h->body_q) {
+            h1_time_input(c, &h->body_q);
+        }
+    }
+    if (!on || was_on) {
+        if (on != was_on) {
+            h1_update_interest(c);
+        }
+        return;
+    }
+    h1_enter(c);
+    if (c->expect) {
+        send_continue(c);
+    }
+    if (h->input == c) {
+        feed_nested(c);
+    } else if (!h->input && !c->broken) {
+        h1_on_readable(c);
+    } else {
+        hs_defer(h->loop, &c->again);
+    }
+    h1_leave(c);
+}

@@ -1,0 +1,138 @@
+/* h1_int.h - what the files of the HTTP/1 driver share: the connection and the buffers of its loop.
+ *   h1.c         life of a connection, events, time-outs, closing
+ *   h1_input.c   heads, bodies, pipelining
+ *   h1_output.c  heads, framing, gathered writes
+ *
+ * One exchange at a time. Input goes through these states; each request returns to HEAD or ends in LINGER or the close:
+ *
+ *   HEAD --head complete--> BODY --last byte--> READ --response finished--> HEAD
+ *     |                      |  `--response finished first--> DRAIN --last byte--> HEAD
+ *     `-- refused, or the connection is to end with bytes unread --> CLOSING --output sent--> LINGER --FIN or time--> closed
+ *
+ * Lifetime: a connection is freed when it is dead and no function of the driver that works on it is on the stack (busy). */
+#ifndef HS_HTTP_H1_INT_H
+#define HS_HTTP_H1_INT_H
+
+#include <event2/buffer.h>
+
+#include "base/buf.h"
+#include "http/chunked.h"
+#include "http/h1.h"
+
+enum {
+    H1_READ_MAX = 64 * 1024,               /* one read(2) takes up to this much */
+    H1_SCRATCH = H1_READ_MAX + 32 * 1024,  /* and finds an incomplete head before it */
+    H1_PAD = 16,                           /* the parser may look so far past the end */
+    H1_GATHER = 64 * 1024,   /* small writes of one burst leave together */
+    H1_COPY_MAX = 16 * 1024, /* larger content is given to writev(2) where it lies */
+    H1_TRAILERS = 8 * 1024,
+};
+
+enum h1_state { H1_HEAD, H1_BODY, H1_READ, H1_DRAIN, H1_CLOSING, H1_LINGER };
+
+struct h1_body {
+    uint64_t left;    /* Content-Length framing: bytes still to come */
+    uint64_t drained; /* bytes thrown away in H1_DRAIN */
+    struct hs_chunked chunked;
+    struct hs_buf trailers;
+    /* the rate while a reader waits: bytes and nanoseconds of waiting in the current window */
+    uint64_t window_bytes;
+    int64_t window_waited;
+    int64_t waiting_since; /* 0: nobody waits */
+    bool is_chunked;
+};
+
+struct h1_conn {
+    struct hs_stream stream; /* stream.user: the session while an exchange runs */
+    struct hs_h1 *h;
+    struct hs_transport *t; /* NULL once closed */
+    TAILQ_ENTRY(h1_conn) link;
+    struct h1_body *body;   /* while the request has one */
+    struct evbuffer *out;   /* what the kernel has not taken yet; NULL when nothing */
+    char *in;               /* bytes read but not used yet (an incomplete head, pipelined requests), in_len of them */
+    uint32_t in_len;
+    uint32_t seen;          /* of an incomplete head: bytes that the parser has looked at */
+    struct hs_timeq *in_q;  /* the queue that in_timer is in */
+    struct hs_timeq_entry in_timer;
+    struct hs_timeq_entry out_timer;
+    struct hs_deferred again; /* go on with the input, or tell the session that the connection broke */
+    uint64_t chunk_left;      /* of the output chunk whose size has been sent */
+    uint32_t requests;
+    uint16_t busy; /* functions of the driver on the stack */
+    uint8_t state; /* enum h1_state */
+    uint8_t minor; /* HTTP/1.minor of the current request */
+    bool keep;     /* the peer may keep the connection after this exchange */
+    bool exchange; /* a session is attached */
+    bool expect;   /* 100-continue was asked for and not sent */
+    bool body_on;  /* the session takes body bytes */
+    bool chunked_out;
+    bool close_delimited; /* the end of the connection ends the content */
+    bool head_out;        /* respond was called */
+    bool want_writable;
+    bool peer_fin;
+    bool broken; /* a write failed */
+    bool dead;   /* closed; freed when busy is 0 */
+};
+
+struct hs_h1 {
+    struct hs_loop *loop;
+    struct hs_h1_limits limits;
+    const struct hs_stream_user *user;
+    void *arg;
+    TAILQ_HEAD(, h1_conn) conns;
+    struct hs_timeq head_q, idle_q, body_q, linger_q, write_q;
+    struct hs_h1_stats stats;
+    void (*on_refused)(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer);
+    void *on_refused_arg;
+    bool draining;
+    /* input: the bytes that are being worked on, and whose they are */
+    struct h1_conn *input; /* NULL: scratch is free */
+    const char *cur, *end;
+    struct hs_field fields[HS_MAX_FIELDS];
+    char *scratch;
+    /* output: what one burst has produced for one connection */
+    struct h1_conn *gather_owner;
+    size_t gather_len;
+    char *gather;
+};
+
+/* --- h1.c --- */
+void h1_set_state(struct h1_conn *c, enum h1_state to);
+void h1_enter(struct h1_conn *c);
+void h1_leave(struct h1_conn *c); /* may free c */
+/* Moves in_timer to q (NULL: none), stamped now. */
+void h1_time_input(struct h1_conn *c, struct hs_timeq *q);
+/* Sets what the transport reports from the connection's state. */
+void h1_update_interest(struct h1_conn *c);
+/* Closes at once. */
+void h1_close(struct h1_conn *c, bool reset);
+/* Closes once the output has left; lingers when the peer may still be sending. */
+void h1_close_when_sent(struct h1_conn *c);
+/* The connection is of no more use: tells the session, closes. */
+void h1_lost(struct h1_conn *c, int err);
+/* Answers with an error of the driver's own and closes. */
+void h1_refuse(struct h1_conn *c, const struct hs_refusal *why);
+
+/* --- h1_input.c --- */
+void h1_on_readable(struct h1_conn *c);
+/* Goes on with bytes that were kept. */
+void h1_continue(struct h1_conn *c);
+bool h1_wants_read(const struct h1_conn *c);
+void h1_want_body(struct hs_stream *st, bool on, bool waiting);
+void h1_body_free(struct h1_conn *c);
+/* The session has finished its response. */
+void h1_exchange_over(struct h1_conn *c);
+/* True when the request's body could be drained cheaply, so that the connection may be kept. */
+bool h1_body_drainable(const struct h1_conn *c);
+
+/* --- h1_output.c --- */
+extern const struct hs_stream_ops h1_stream_ops;
+/* Copies bytes to the burst's buffer. */
+void h1_gather(struct h1_conn *c, const void *p, size_t n);
+/* Gives the burst's bytes to the kernel; more: other bytes follow at once. */
+void h1_push(struct h1_conn *c, bool more);
+void h1_on_writable(struct h1_conn *c);
+bool h1_output_pending(const struct h1_conn *c);
+size_t h1_queued(const struct h1_conn *c);
+
+#endif
