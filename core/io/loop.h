@@ -1,5 +1,5 @@
 /* loop.h - one event loop per thread: clock, timers, deferred calls, descriptor watches and wake-ups from other threads.
- * Wraps a libevent base made with EVENT_BASE_FLAG_NOLOCK; everything here but hs_loop_post and hs_loop_stop_from belongs to
+ * Wraps a libevent base made with EVENT_BASE_FLAG_NOLOCK; everything here but hs_loop_post belongs to
  * the loop's own thread. With a test clock, time stands still until hs_loop_advance moves it. */
 #ifndef HS_IO_LOOP_H
 #define HS_IO_LOOP_H
@@ -20,26 +20,30 @@ struct hs_loop_options {
     bool test_clock;         /* timers fire only from hs_loop_advance */
 };
 
-/* Makes the calling thread's loop; *out is its owner's to hs_loop_free. 0, ENOMEM, EBUSY when the thread has one, or eventfd(2)'s error. */
+/* Makes the calling thread's loop; *out is its owner's to hs_loop_free. 0, ENOMEM, EBUSY when the thread has one, eventfd(2)'s
+ * error, or ENOTSUP when a borrowed base has no edge-triggered events and no EV_CLOSED (on Linux: is not over epoll). */
 int hs_loop_new(const struct hs_loop_options *options, struct hs_loop **out);
-/* Runs what is still posted and deferred, then frees. Timers, watches must have been cancelled before (asserted). */
+/* Runs what is still posted and deferred, then frees. Timers, watches and time-out queues must have been cancelled before
+ * (asserted). Not from within a callback of the loop. NULL is fine. */
 void hs_loop_free(struct hs_loop *loop);
 /* The loop of the calling thread, NULL in a thread without one. */
 struct hs_loop *hs_loop_current(void);
 struct event_base *hs_loop_base(struct hs_loop *loop);
 
-/* Runs until hs_loop_stop. 0 or EIO. */
+/* Runs until hs_loop_stop; at once back when that was called since the last run. 0 or EIO. */
 int hs_loop_run(struct hs_loop *loop);
-/* One turn: waits for events (only when may_block and nothing is deferred), runs what is due. 0 or EIO. */
+/* One turn: waits for events (only when may_block and nothing is deferred), runs what is due. 0 or EIO, as from within
+ * a callback of the same loop. */
 int hs_loop_turn(struct hs_loop *loop, bool may_block);
 /* Ends hs_loop_run after the current turn. */
 void hs_loop_stop(struct hs_loop *loop);
 
-/* Monotonic nanoseconds, cached for the turn. */
+/* Monotonic nanoseconds, cached for the turn: read at its first callback, and outside of turns at each call. Never 0. */
 int64_t hs_loop_now(struct hs_loop *loop);
 /* Wall clock seconds since 1970, cached for the turn. */
 int64_t hs_loop_walltime(struct hs_loop *loop);
-/* Test clock only: moves time on by ns and fires the timers that come due, in order of their deadlines. */
+/* Test clock only: moves time on by ns and fires the timers that come due, in order of their deadlines; each sees its
+ * deadline as the time. One that is set to 0 meanwhile waits for the next call. The clock starts at 1994-11-06 08:49:37. */
 void hs_loop_advance(struct hs_loop *loop, int64_t ns);
 /* Nanoseconds that the longest turn so far took, callbacks only (for tests and metrics); reset: starts anew. */
 int64_t hs_loop_longest_turn(struct hs_loop *loop, bool reset);
@@ -57,7 +61,7 @@ struct hs_timer {
 };
 
 void hs_timer_init(struct hs_timer *t, struct hs_loop *loop, hs_callback *fn, void *arg);
-/* (Re)arms to fire once, ns nanoseconds from now (0: next turn). 0 or ENOMEM. */
+/* (Re)arms to fire once, ns nanoseconds from now (0, or less: next turn), never earlier. 0; ENOMEM, never when it is pending. */
 int hs_timer_set(struct hs_timer *t, int64_t ns);
 void hs_timer_cancel(struct hs_timer *t);
 static inline bool
@@ -113,7 +117,9 @@ struct hs_watch {
 };
 void hs_watch_init(struct hs_watch *w, struct hs_loop *loop, int fd, void (*fn)(void *arg, unsigned events), void *arg);
 /* Changes what is waited for (level-triggered, persistent); 0 stops. The kernel is only called when the mask changes. 0, ENOMEM,
- * EPERM for a descriptor that cannot be polled (a regular file). */
+ * EPERM for a descriptor that cannot be polled (a regular file); after an error w->mask says what is still waited for. The
+ * descriptor must not be closed before its watch is stopped. HS_CLOSED alone may be reported only once; HS_READ and
+ * HS_WRITE also come for errors and hang-ups, which the next read or write then tells. */
 int hs_watch_set(struct hs_watch *w, unsigned mask);
 
 /* --- from other threads --- */
@@ -122,7 +128,8 @@ struct hs_post {
     hs_callback *fn;
     void *arg;
 };
-/* Any thread: fn(arg) will be called on the loop. p is the caller's until then. */
+/* Any thread: fn(arg) will be called on the loop, in the order of the posts of each thread. p is the caller's and must stay
+ * until then. The loop must not be freed before the last post was made. */
 void hs_loop_post(struct hs_loop *loop, struct hs_post *p, hs_callback *fn, void *arg);
 
 #endif

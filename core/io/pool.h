@@ -19,28 +19,32 @@ struct hs_job {
     void (*done)(struct hs_job *job);
     struct hs_loop *loop;
     struct hs_post post;
+    int64_t queued_at; /* monotonic nanoseconds */
 };
 
 struct hs_pool_stat {
-    unsigned threads, active;
-    size_t queued;
-    unsigned long long done;
-    double wait_avg, run_avg; /* seconds */
+    unsigned threads, active; /* started; in a job now */
+    size_t queued;            /* jobs that no thread has begun */
+    unsigned long long done;  /* jobs whose run has ended */
+    double wait_avg, run_avg; /* seconds, over all jobs begun, and done */
 };
 
 /* Finds a pool by name (case-sensitive); NULL when there is none. Any thread. */
 struct hs_pool *hs_pool_find(const char *name);
-/* Makes a pool of up to threads threads whose queue holds up to queue waiting jobs (0: no limit). 0, EEXIST, EINVAL, ENOMEM. Any thread. */
+/* Makes a pool of up to threads (1 to 1024) threads whose queue holds up to queue jobs that no thread is free for (0: no
+ * limit). 0, EEXIST, EINVAL, ENOMEM. Any thread. */
 int hs_pool_new(const char *name, unsigned threads, size_t queue, struct hs_pool **out);
+/* For what waits (disks, FIFOs): up to 32 threads; and for what computes: one a processor. Never NULL. Any thread. */
 struct hs_pool *hs_pool_io(void);
 struct hs_pool *hs_pool_cpu(void);
-/* Queues a job. 0; EAGAIN when the queue is full, ENOMEM/EAGAIN when no thread could be started and none runs. Any thread; done needs a
- * thread with a loop (asserted). */
+/* Queues a job. 0; EAGAIN when the queue is full or the pools are being stopped, ENOMEM/EAGAIN when no thread could be
+ * started and none runs. Any thread; done needs a thread with a loop (asserted). */
 int hs_pool_submit(struct hs_pool *pool, struct hs_job *job);
 /* Takes a job back that no thread has begun: true, and neither run nor done will be called; false: it runs or has run. */
 bool hs_pool_cancel(struct hs_pool *pool, struct hs_job *job);
 void hs_pool_get_stat(struct hs_pool *pool, struct hs_pool_stat *st);
-/* Waits for queued jobs, joins all threads, frees all pools. Only with no other users left. Posts of ended jobs still need a loop turn. */
+/* Waits for queued jobs, joins all threads, frees all pools. Only with no other users left. Posts of ended jobs still need
+ * a loop turn (hs_loop_free takes it). "IO" and "CPU" may be used again afterwards. */
 void hs_pools_stop(void);
 
 #endif

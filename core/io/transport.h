@@ -17,7 +17,9 @@ struct hs_transport_ops {
     ssize_t (*read)(struct hs_transport *t, void *buf, size_t n);
     /* As writev(2); more: further bytes follow at once (MSG_MORE). Never raises SIGPIPE. */
     ssize_t (*writev)(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool more);
-    /* Sends n bytes of fd from *off on, which moves. NULL in the table when the transport cannot (TLS): read and write instead. */
+    /* Sends n bytes of fd from *off on, which moves; at most 2 MiB a call. 0: the file ends there. -1 with errno. The process must
+     * ignore SIGPIPE (sendfile(2) cannot be told not to raise it). NULL in the table when the transport cannot (TLS): read and
+     * write instead. */
     ssize_t (*sendfile)(struct hs_transport *t, int fd, off_t *off, size_t n);
     int (*shutdown_write)(struct hs_transport *t); /* half-close: FIN after what is written. 0 or errno */
     int (*set_interest)(struct hs_transport *t, unsigned mask); /* HS_READ|HS_WRITE|HS_CLOSED */
