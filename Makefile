@@ -37,7 +37,8 @@ Q := $(if $(V),,@)
 
 # Each compiler has its own folder, so that switching between them costs nothing.
 COMPILER := $(if $(findstring clang,$(notdir $(firstword $(CC)))),clang,gcc)
-D := $(BUILD)/$(MODE)$(if $(filter clang,$(COMPILER)),-clang)
+TAG := $(if $(filter clang,$(COMPILER)),-clang)
+D := $(BUILD)/$(MODE)$(TAG)
 
 # --- Libraries ---------------------------------------------------------------------------------
 # LuaRocks names the headers of the Lua that it runs under itself, which may not be LuaJIT, and
@@ -197,7 +198,7 @@ $(D)/httpsrv: $(MAIN_OBJ) $(LIB_OBJ) $(D)/objects
 $(D)/tests/%: $(D)/obj/tests/%.o $(SUPPORT_OBJ) $(LIB_A)
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo '  LD    $@')
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -rdynamic -o $@ $< $(SUPPORT_OBJ) $(LIB_A) \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -rdynamic $(shell cat tests/support/LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(LIB_A) \
 		$(CMOCKA_LIBS) $(LIBS)
 
 # A fuzz target runs under libFuzzer in MODE=fuzz, and else replays stored inputs.
@@ -216,8 +217,8 @@ SAN_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_st
 
 check-c:
 	@test -n '$(T)' || { echo 'make check-c T=tests/<floor>/test_<file>' >&2; exit 2; }
-	$(Q)$(MAKE) --no-print-directory MODE=asan $(BUILD)/asan$(if $(filter clang,$(COMPILER)),-clang)/$(T:.c=)
-	$(SAN_ENV) timeout -k 5 120 $(BUILD)/asan$(if $(filter clang,$(COMPILER)),-clang)/$(T:.c=)
+	$(Q)$(MAKE) --no-print-directory MODE=asan $(BUILD)/asan$(TAG)/$(T:.c=)
+	$(SAN_ENV) timeout -k 5 120 $(BUILD)/asan$(TAG)/$(T:.c=)
 
 test: deps
 	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' JOBS='$(JOBS)' sh tests/run $(PHASES)
@@ -238,7 +239,7 @@ deps:
 
 run: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) MODE=release all
-	./httpsrv serve examples --workers 0
+	$(BUILD)/release$(TAG)/httpsrv serve examples --workers 0
 
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib

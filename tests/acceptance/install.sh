@@ -31,7 +31,7 @@ check() {
 serves() (
 	command=$1
 	cd "$tmp" || exit 1
-	echo 'require("httpsrv").register("GET", "/", function(sess) sess:response_append("installed\n") end)' >one.lua
+	echo 'require("httpsrv").register("GET", "/", function(sess) sess:response_append("installed") end)' >one.lua
 	rm -f socket
 	env -u LUA_PATH -u LUA_CPATH "$command" serve one.lua --listen "unix:$tmp/socket" --workers 0 >server.log 2>&1 &
 	server=$!
