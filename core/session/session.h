@@ -9,6 +9,7 @@
 
 #include "base/view.h"
 #include "http/request.h"
+#include "http/stream.h"
 #include "io/loop.h"
 #include "modules/listeners/httpsrv.h"
 
@@ -50,6 +51,8 @@ struct hs_session_app {
 int hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const struct hs_session_app *app, void *arg,
                        struct hs_session_env **out);
 void hs_session_env_free(struct hs_session_env *env); /* all sessions have ended */
+/* What protocol drivers are made with; their arg is the env. */
+extern const struct hs_stream_user hs_session_stream_user;
 struct hs_loop *hs_session_env_loop(struct hs_session_env *env);
 /* The environment of this thread's loop, NULL in a thread without. */
 struct hs_session_env *hs_session_env_current(void);
@@ -64,8 +67,10 @@ struct hs_view hs_session_path(ec_httpsrv_session *sess);
 int hs_session_set_path(ec_httpsrv_session *sess, const char *path, size_t len); /* copies to the arena unless path lies in the request's own bytes */
 /* closure: what service_ctx_get gives; route: dispatch's own pointer, kept with the session; base_len: length of the matched base path;
  * on_route_release(route) is called when the session's struct goes (NULL: nothing). */
-void hs_session_set_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
-                          void (*on_route_release)(void *route));
+/* Returns 0, or EMSGSIZE when the request's Content-Length is above the route's limit: 413 has been set, the handler must not be called
+ * (begin returns EC_HTTPSRV_HANDLER_DONE). */
+int hs_session_set_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
+                         void (*on_route_release)(void *route));
 void *hs_session_route(ec_httpsrv_session *sess);
 void hs_session_set_username(ec_httpsrv_session *sess, const char *user);
 
@@ -108,7 +113,9 @@ struct hs_session_waiter {
     void (*fn)(void *arg, int err);
     void *arg;
     enum hs_session_wait_for what;
-    bool queued;
+    int err;     /* what fn will be told */
+    bool queued; /* in the session's list */
+    bool ready;  /* fn will be called in the next turn */
 };
 void hs_session_wait(ec_httpsrv_session *sess, enum hs_session_wait_for what, struct hs_session_waiter *w);
 void hs_session_wait_cancel(ec_httpsrv_session *sess, struct hs_session_waiter *w);

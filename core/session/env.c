@@ -1,0 +1,334 @@
+/* env.c - the sessions of one loop: where they come from, how they are found, what the protocols call.
+ * Structs are recycled through a free list together with the first block of their arena; serials are never reused, so a
+ * handle that a script has kept never means another request. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/live.h"
+#include "session/session_int.h"
+
+static _Thread_local struct hs_session_env *current_env;
+
+void
+hs_limits_default(struct hs_limits *l)
+{
+    *l = (struct hs_limits){
+        .max_body = 16 * 1024 * 1024,
+        .body_memory = 1024 * 1024,
+        .body_ahead = 64 * 1024,
+        .response_high = 256 * 1024,
+        .response_low = 64 * 1024,
+        .response_buffer_max = 16 * 1024 * 1024,
+        .turn_bytes = 4 * 1024 * 1024,
+    };
+}
+
+int
+hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const struct hs_session_app *app, void *arg,
+                   struct hs_session_env **out)
+{
+    struct hs_session_env *env = calloc(1, sizeof *env);
+
+    if (!env) {
+        return ENOMEM;
+    }
+    env->nbuckets = 64;
+    env->buckets = calloc(env->nbuckets, sizeof(ec_httpsrv_session *));
+    env->scratch = malloc(PUMP_SCRATCH);
+    if (!env->buckets || !env->scratch) {
+        free(env->buckets);
+        free(env->scratch);
+        free(env);
+        return ENOMEM;
+    }
+    env->loop = loop;
+    env->limits = *limits;
+    env->app = app;
+    env->app_arg = arg;
+    TAILQ_INIT(&env->live);
+    STAILQ_INIT(&env->small);
+    STAILQ_INIT(&env->large);
+    current_env = env;
+    *out = env;
+    return 0;
+}
+
+void
+hs_session_env_free(struct hs_session_env *env)
+{
+    assert(env->nlive == 0);
+    while (env->free) {
+        ec_httpsrv_session *s = env->free;
+        env->free = s->hash_next;
+        hs_arena_fini(&s->arena);
+        free(s);
+    }
+    segments_env_fini(env);
+    free(env->buckets);
+    free(env->scratch);
+    if (current_env == env) {
+        current_env = NULL;
+    }
+    free(env);
+}
+
+struct hs_loop *
+hs_session_env_loop(struct hs_session_env *env)
+{
+    return env->loop;
+}
+
+struct hs_session_env *
+hs_session_env_current(void)
+{
+    return current_env;
+}
+
+size_t
+hs_session_env_live(const struct hs_session_env *env)
+{
+    return env->nlive;
+}
+
+/* --- by serial --- */
+
+uint64_t
+hs_session_serial(ec_httpsrv_session *s)
+{
+    return s->serial;
+}
+
+static void
+rehash(struct hs_session_env *env)
+{
+    size_t n = env->nbuckets * 2;
+    ec_httpsrv_session **b = calloc(n, sizeof *b);
+
+    if (!b) {
+        return; /* longer chains then */
+    }
+    for (size_t i = 0; i < env->nbuckets; i++) {
+        while (env->buckets[i]) {
+            ec_httpsrv_session *s = env->buckets[i];
+            env->buckets[i] = s->hash_next;
+            s->hash_next = b[s->serial & (n - 1)];
+            b[s->serial & (n - 1)] = s;
+        }
+    }
+    free(env->buckets);
+    env->buckets = b;
+    env->nbuckets = n;
+}
+
+static void
+index_session(ec_httpsrv_session *s)
+{
+    struct hs_session_env *env = s->env;
+
+    if (env->nhashed >= env->nbuckets) {
+        rehash(env);
+    }
+    ec_httpsrv_session **b = &env->buckets[s->serial & (env->nbuckets - 1)];
+    s->hash_next = *b;
+    *b = s;
+    s->hashed = true;
+    env->nhashed++;
+}
+
+void
+session_unindex(ec_httpsrv_session *s)
+{
+    struct hs_session_env *env = s->env;
+
+    if (env->current == s) {
+        env->current = NULL;
+    }
+    if (!s->hashed) {
+        return;
+    }
+    ec_httpsrv_session **p = &env->buckets[s->serial & (env->nbuckets - 1)];
+    while (*p != s) {
+        p = &(*p)->hash_next;
+    }
+    *p = s->hash_next;
+    s->hashed = false;
+    env->nhashed--;
+}
+
+ec_httpsrv_session *
+hs_session_by_serial(struct hs_session_env *env, uint64_t serial)
+{
+    if (env->current && env->current->serial == serial) {
+        return env->current;
+    }
+    for (ec_httpsrv_session *s = env->buckets[serial & (env->nbuckets - 1)]; s; s = s->hash_next) {
+        if (s->serial == serial) {
+            env->current = s;
+            return s;
+        }
+    }
+    /* a session whose handler runs for the first time is not indexed yet and may not be the last one looked up */
+    ec_httpsrv_session *s = TAILQ_LAST(&env->live, live_sessions);
+    return s && s->serial == serial ? s : NULL;
+}
+
+/* --- making and retaining --- */
+
+ec_httpsrv_session *
+session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_request *req)
+{
+    ec_httpsrv_session *s = env->free;
+
+    if (s) {
+        env->free = s->hash_next;
+        env->nfree--;
+        struct hs_arena arena = s->arena;
+        memset(s, 0, sizeof *s);
+        s->arena = arena;
+    } else {
+        s = calloc(1, sizeof *s);
+        if (!s) {
+            return NULL;
+        }
+        hs_arena_init(&s->arena, SESSION_ARENA_MAX);
+    }
+    s->refs = 1;
+    s->env = env;
+    s->st = st;
+    s->serial = ++env->next_serial;
+    s->req = *req;
+    s->started = hs_loop_now(env->loop);
+    s->status = 200;
+    s->script_length = -1;
+    s->length_left = -1;
+    STAILQ_INIT(&s->segments);
+    TAILQ_INIT(&s->waiters);
+    TAILQ_INSERT_TAIL(&env->live, s, live);
+    env->nlive++;
+    hs_live_add(HS_LIVE_SESSION, 1);
+    return s;
+}
+
+int
+session_retain(ec_httpsrv_session *s)
+{
+    if (s->retained) {
+        return 0;
+    }
+    size_t nf = s->req.nfields * sizeof(struct hs_field);
+    char *head = hs_arena_alloc(&s->arena, s->req.size);
+    struct hs_field *fields = hs_arena_alloc(&s->arena, nf ? nf : 1);
+    if (!head || !fields) {
+        return ENOMEM;
+    }
+    memcpy(head, s->req.base, s->req.size);
+    memcpy(fields, s->req.fields, nf);
+    const char *p = s->path.p;
+    if (p >= s->req.base && p < s->req.base + s->req.size) {
+        s->path.p = head + (p - s->req.base);
+    }
+    s->req.base = head;
+    s->req.fields = fields;
+    s->retained = true;
+    index_session(s);
+    return 0;
+}
+
+void
+ec_httpsrv_session_addref(ec_httpsrv_session *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+/* On the loop: the struct goes back to the free list. */
+static void
+recycle(void *arg)
+{
+    ec_httpsrv_session *s = arg;
+    struct hs_session_env *env = s->env;
+
+    if (env->nfree < SESSION_FREE_MAX) {
+        s->hash_next = env->free;
+        env->free = s;
+        env->nfree++;
+        return;
+    }
+    hs_arena_fini(&s->arena);
+    free(s);
+}
+
+void
+ec_httpsrv_session_delref(ec_httpsrv_session *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    assert(s->state == SESSION_ENDED);
+    if (current_env == s->env) {
+        recycle(s);
+    } else {
+        hs_loop_post(s->env->loop, &s->resume_post, recycle, s);
+    }
+}
+
+/* --- what the protocols call --- */
+
+static bool
+user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
+{
+    struct hs_session_env *env = arg;
+    ec_httpsrv_session *s = session_new(env, st, req);
+
+    if (!s) {
+        return false;
+    }
+    st->user = s;
+    env->current = s;
+    body_init(s);
+    s->in_begin = true;
+    ec_httpsrv_session_addref(s);
+    session_run(s, true);
+    s->in_begin = false;
+    if (s->state != SESSION_ENDED && session_retain(s) != 0) {
+        session_refuse(s, 503, ENOMEM);
+    }
+    ec_httpsrv_session_delref(s);
+    return true;
+}
+
+static bool
+user_peer_closed(void *sess)
+{
+    ec_httpsrv_session *s = sess;
+
+    s->peer_fin = true;
+    return s->state == SESSION_SUSPENDED && !(s->options && s->options->half_close_allowed);
+}
+
+static void
+user_aborted(void *sess, int err)
+{
+    ec_httpsrv_session *s = sess;
+
+    s->st = NULL;
+    session_abort(s, err);
+}
+
+static void
+user_refuse(void *sess, int status)
+{
+    session_refuse(sess, status, status == 408 ? ETIMEDOUT : EPROTO);
+}
+
+const struct hs_stream_user hs_session_stream_user = {
+    .begin = user_begin,
+    .body_space = body_space,
+    .body = body_data,
+    .body_end = body_end,
+    .writable = pump_on_writable,
+    .peer_closed = user_peer_closed,
+    .aborted = user_aborted,
+    .refuse = user_refuse,
+};

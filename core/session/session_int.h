@@ -1,0 +1,203 @@
+/* session_int.h - what the files of the session floor share.
+ *   env.c       the sessions of one loop: free list, index by serial, upcalls from the protocols
+ *   session.c   life of a session: handler, suspend and resume, abort, end, waiters
+ *   request.c   what the request said
+ *   body.c      the request's content
+ *   response.c  status, fields, what is appended
+ *   pump.c      the queue of segments and its way to the client
+ *
+ *   RUNNING --handler returned ASYNC--> SUSPENDED --resumed--> RUNNING
+ *      |                                    |
+ *      `------------handler ended-----------+--> SENDING --all given to the protocol--> ENDED
+ *
+ * An abort takes the stream away (st is NULL) in whatever state; the session then only waits for its handler to end.
+ * References: one for the request (dropped by session_end), one while suspended, one for each armed callback. */
+#ifndef HS_SESSION_SESSION_INT_H
+#define HS_SESSION_SESSION_INT_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "http/stream.h"
+#include "io/io.h"
+#include "session/session.h"
+
+enum {
+    SESSION_ARENA_MAX = 64 * 1024 * 1024, /* header fields and strings of one request */
+    SESSION_FREE_MAX = 1024,              /* structs kept for reuse */
+    SEGMENT_SMALL = 4 * 1024 - 64,        /* first block of a response */
+    SEGMENT_LARGE = 64 * 1024 - 64,
+    SEGMENT_FREE_MAX = 256, /* blocks of each size kept for reuse */
+    PUMP_SCRATCH = 64 * 1024,
+    WINDOW_MAX = 2 * 1024 * 1024,
+};
+
+enum session_state { SESSION_RUNNING, SESSION_SUSPENDED, SESSION_SENDING, SESSION_ENDED };
+
+/* Part of the response's content, in the order added. */
+struct segment {
+    STAILQ_ENTRY(segment) link;
+    io_object *io;     /* claimed and referenced; NULL: bytes */
+    off_t left;        /* io: bytes promised by the response's length, -1: to its end */
+    bool no_window;    /* io: no sendfile */
+    bool no_peek;
+    uint32_t off, len; /* bytes: off..len of data are unsent */
+    uint32_t cap;
+    char data[];
+};
+STAILQ_HEAD(segments, segment);
+
+enum body_mode { BODY_UNREAD, BODY_COLLECT, BODY_STREAM, BODY_SPOOL };
+
+struct session_body {
+    enum body_mode mode;
+    bool expected; /* the request has content */
+    bool complete; /* nothing more will come; see err */
+    int err;       /* 0, EMSGSIZE, ECONNABORTED, EPROTO, ETIMEDOUT, ENOSPC, ENOMEM */
+    uint64_t got;
+    int64_t max;              /* -1: none */
+    struct hs_buf collected;  /* BODY_COLLECT, and what get_string gives */
+    struct hs_channel *channel;
+    io_object *spool;
+    string *str;              /* get_string's, made once */
+    const struct hs_field *trailers;
+    const char *trailers_base;
+    unsigned ntrailers;
+};
+
+struct cached_string {
+    struct cached_string *next;
+    const char *name;
+    const char *value;
+};
+
+/* Where a suspended handler stands. Changed by resume from any thread. */
+enum suspend_state { NOT_SUSPENDED, IS_SUSPENDED, RESUME_AGAIN, RESUME_FINISHED };
+
+struct _ec_httpsrv_session {
+    _Atomic int refs;
+    _Atomic int suspend; /* enum suspend_state */
+    struct hs_session_env *env;
+    struct hs_stream *st; /* NULL once the exchange is over */
+    uint64_t serial;
+    struct _ec_httpsrv_session *hash_next;
+    TAILQ_ENTRY(_ec_httpsrv_session) live;
+    enum session_state state;
+    bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin;
+    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed;
+    unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
+    int abort_err;
+
+    struct hs_request req;
+    struct hs_arena arena;
+    struct hs_view path;
+    const char *method_c;
+    struct cached_string *strings;
+    ec_url_details *url;
+    const char *username;
+    ec_sockaddr *peer, *local;
+    int64_t started;
+
+    void *route;
+    const struct hs_route_options *options;
+    void (*route_release)(void *route);
+    ec_blobject *closure, *ctx;
+    size_t base_len;
+
+    int status;
+    struct hs_view reason;
+    struct hs_out_field *fields;
+    unsigned nfields, fields_cap;
+    int64_t script_length; /* a Content-Length of the script's, -1 none */
+    bool script_close, script_date;
+
+    struct segments segments;
+    size_t queued;        /* bytes in byte segments */
+    int64_t length_left;  /* content that the head has promised and that is not sent yet; -1 no promise */
+    uint64_t body_sent;
+    io_object *io_waited; /* the front io, a wake-up is armed */
+    io_object *immediate; /* response_io(io, 1) that gave EAGAIN: a wake-up is armed on it */
+    struct hs_deferred pump_later;
+
+    struct session_body body;
+
+    TAILQ_HEAD(, hs_session_waiter) waiters;
+    struct hs_deferred wake_later;   /* waiters that are ready, aborts to be told */
+    struct hs_deferred resume_later;
+    struct hs_post resume_post;
+    void (*on_abort)(ec_httpsrv_session *sess, void *arg);
+    void *on_abort_arg;
+    const struct hs_session_binding *binding;
+    void *binding_data;
+};
+
+enum { ARMED_IO = 1 << 8 };
+
+struct hs_session_env {
+    struct hs_loop *loop;
+    struct hs_limits limits;
+    const struct hs_session_app *app;
+    void *app_arg;
+    uint64_t next_serial;
+    ec_httpsrv_session *current; /* last one looked up or begun; not referenced */
+    ec_httpsrv_session *free;    /* by hash_next */
+    unsigned nfree;
+    TAILQ_HEAD(live_sessions, _ec_httpsrv_session) live;
+    size_t nlive;
+    ec_httpsrv_session **buckets;
+    size_t nbuckets, nhashed;
+    struct segments small, large; /* free blocks */
+    unsigned nsmall, nlarge;
+    char *scratch; /* PUMP_SCRATCH */
+};
+
+/* --- env.c --- */
+ec_httpsrv_session *session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_request *req);
+/* Makes the session findable by serial and copies what it still needs of the protocol's buffers. 0 or ENOMEM. */
+int session_retain(ec_httpsrv_session *s);
+void session_unindex(ec_httpsrv_session *s);
+
+/* --- session.c --- */
+/* 0 while the response can be changed: EBADF, ECONNABORTED. */
+int session_check(const ec_httpsrv_session *s);
+/* Runs the upcalls of begin and again, then looks at what the handler returned. */
+void session_run(ec_httpsrv_session *s, bool first);
+/* The client is gone (or cannot be served further): takes the stream away; the handler, if it still runs, is told from the loop. */
+void session_abort(ec_httpsrv_session *s, int err);
+/* The protocol refuses the rest of the request. */
+void session_refuse(ec_httpsrv_session *s, int status, int err);
+void session_end(ec_httpsrv_session *s);
+/* Wakes all who wait for what; err as their fn gets it. */
+void session_wake(ec_httpsrv_session *s, enum hs_session_wait_for what, int err);
+/* A function is about to give EAGAIN: the C handler is to be resumed when what comes. */
+void session_arm(ec_httpsrv_session *s, enum hs_session_wait_for what);
+/* Something armed has come. */
+void session_fire(ec_httpsrv_session *s, unsigned bit);
+
+/* --- body.c --- */
+void body_init(ec_httpsrv_session *s);
+void body_fini(ec_httpsrv_session *s);
+size_t body_space(void *sess, char **p);
+void body_data(void *sess, const char *p, size_t n);
+void body_end(void *sess, int err, struct hs_view raw, const struct hs_field *fields, unsigned n);
+
+/* --- pump.c --- */
+void pump(ec_httpsrv_session *s);
+/* Lets the pump run in the next turn. */
+void pump_soon(ec_httpsrv_session *s);
+void pump_on_writable(void *sess);
+/* Drops all segments unsent. */
+void segments_drop(ec_httpsrv_session *s);
+/* Appends a copy of bytes. 0, ENOMEM. */
+int segments_append(ec_httpsrv_session *s, const void *p, size_t n);
+int segments_append_io(ec_httpsrv_session *s, io_object *io);
+void segments_env_fini(struct hs_session_env *env);
+
+/* --- response.c --- */
+/* Before the head goes: the status message as content, where nothing else was given. */
+void response_default_body(ec_httpsrv_session *s);
+/* Everything back to 200 without fields or content. */
+void response_clear(ec_httpsrv_session *s);
+
+#endif
