@@ -25,7 +25,8 @@ typedef struct _io_wrapper io_wrapper;
 typedef struct _io_object io_object;
 typedef struct _io_job io_job;
 
-enum { MEMTYPE_DONTCARE = 0, MEMTYPE_IS_MALLOC_3C = 1, MEMTYPE_IS_MMAP = 2 };
+/* What becomes of memory at the end: nothing, free(3), munmap(2). None is 0, which io_wrapper_is_memory_based keeps for "not in memory". */
+enum { MEMTYPE_DONTCARE = -1, MEMTYPE_IS_MALLOC_3C = 1, MEMTYPE_IS_MMAP = 2 };
 
 enum { IO_WAIT_READ = 1, IO_WAIT_WRITE = 2 };
 /* Called once, on the loop, when what gave EAGAIN is worth trying again. */
@@ -75,7 +76,7 @@ HTTPSRV_API io_object *io_wrapper_create_object(const io_wrapper *wrapper, void 
 /* A second io on the same bytes with its own position. ENOTSUP when the kind cannot. */
 HTTPSRV_API io_object *io_wrapper_clone(io_object *io);
 /* The wrapper of a scheme ("file", "memory", …) or NULL with ENOENT. */
-HTTPSRV_API const io_wrapper *io_wrapper_lookup(const char *scheme);
+HTTPSRV_API io_wrapper *io_wrapper_lookup(const char *scheme);
 /* Ours: registers a scheme for all threads. wrapper must stay valid. 0; EEXIST, EINVAL (bad scheme name or sizeof_self), ENOMEM. */
 HTTPSRV_API int io_wrapper_define(const io_wrapper *wrapper);
 
@@ -93,7 +94,8 @@ HTTPSRV_API int io_wrapper_supports_lseek(io_object *io); /* 1 or 0 */
 HTTPSRV_API int io_wrapper_flush(io_object *io);          /* 0, or -1 with errno */
 /* Copies up to min(len, buflen) bytes from the current position on, over as many reads as it takes; bytes copied, or -1. */
 HTTPSRV_API int io_wrapper_copy_to_buffer(io_object *io, char *buf, int buflen, int len);
-/* The MEMTYPE_* when the whole content is in memory (buf and len set, borrowed), -1 otherwise. */
+/* The MEMTYPE_* when the whole content is one block of memory: *buf and *len (either may be NULL) are set, borrowed until the io goes.
+ * 0 otherwise, and then they are NULL and 0. */
 HTTPSRV_API int io_wrapper_is_memory_based(io_object *io, char **buf, size_t *len);
 /* Total size in bytes, -1 with ENOTSUP when it is not known. */
 HTTPSRV_API off_t io_wrapper_get_size(io_object *io);
