@@ -43,6 +43,8 @@ hs_url_decode(struct hs_view src, bool plus, char *dst, size_t *len)
             }
             c = (char)(high << 4 | low);
             i += 2;
+        } else if (c == '\0') {
+            return EINVAL;
         } else if (plus && c == '+') {
             c = ' ';
         }
@@ -452,7 +454,7 @@ hs_url_parse_request(struct hs_view target, struct hs_view scheme, struct hs_vie
     bool absolute = target.p[0] != '/' && !hs_view_eq(target, HS_VIEW("*"));
     if (absolute) {
         err = split(target, &parts);
-        if (err == 0 && parts.scheme.p == NULL) {
+        if (err == 0 && (parts.scheme.p == NULL || parts.host.n == 0)) {
             err = EINVAL;
         }
     } else {
