@@ -1,0 +1,300 @@
+/* dispatch.c - from a request to its handler: one worker's dispatcher over the current generation.
+ * Answers by itself what no handler is asked: 400 for a path that cannot be normalised, 404, 405 with Allow, OPTIONS without
+ * a handler, 503 while there is no generation. Holds a reference on the current generation, and each session that was matched
+ * holds one on the generation of its route. */
+#include "dispatch/dispatch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "dispatch/route_tree.h"
+#include "http/response_head.h"
+#include "http/target.h"
+
+/* More than any request target that the parser lets through. */
+enum { PATH_MAX_SIZE = 16 * 1024 * 1024 };
+
+struct hs_dispatch {
+    struct hs_generation *generation; /* NULL: none */
+    struct hs_buf path;               /* scratch for normalising, kept from one request to the next */
+    void (*on_ended)(void *arg, ec_httpsrv_session *sess);
+    void *on_ended_arg;
+};
+
+int
+hs_dispatch_new(struct hs_dispatch **out)
+{
+    struct hs_dispatch *d = calloc(1, sizeof *d);
+
+    if (d == NULL) {
+        return ENOMEM;
+    }
+    hs_buf_init(&d->path, PATH_MAX_SIZE);
+    *out = d;
+    return 0;
+}
+
+void
+hs_dispatch_free(struct hs_dispatch *d)
+{
+    if (d == NULL) {
+        return;
+    }
+    hs_dispatch_set_generation(d, NULL);
+    hs_buf_fini(&d->path);
+    free(d);
+}
+
+void
+hs_dispatch_set_generation(struct hs_dispatch *d, struct hs_generation *g)
+{
+    struct hs_generation *former = d->generation;
+
+    if (g != NULL) {
+        hs_generation_addref(g);
+        hs_generation_seal(g);
+    }
+    d->generation = g;
+    if (former != NULL) {
+        hs_generation_delref(former);
+    }
+}
+
+struct hs_generation *
+hs_dispatch_generation(struct hs_dispatch *d)
+{
+    return d->generation;
+}
+
+void
+hs_dispatch_on_ended(struct hs_dispatch *d, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg)
+{
+    d->on_ended = fn;
+    d->on_ended_arg = arg;
+}
+
+struct hs_generation *
+hs_session_generation(ec_httpsrv_session *sess)
+{
+    const struct hs_route *route = hs_session_route(sess);
+
+    return route != NULL ? route->generation : NULL;
+}
+
+/* --- answers of our own --- */
+
+/* Answers with a status and its phrase as text; allow, when not empty, becomes the Allow field. */
+static int
+answer(ec_httpsrv_session *sess, int status, struct hs_view allow)
+{
+    struct hs_view reason = hs_status_reason(status);
+    int err = hs_session_status_put(sess, status, (struct hs_view){ NULL, 0 }, HS_VIEW("text/plain"));
+
+    if (err == 0 && allow.n != 0) {
+        err = hs_session_header_put(sess, HS_VIEW("Allow"), allow, true);
+    }
+    if (err == 0) {
+        err = ec_httpsrv_response_append(sess, reason.p, reason.n);
+    }
+    if (err == 0) {
+        err = ec_httpsrv_response_append(sess, "\n", 1);
+    }
+    if (err != 0) {
+        hs_session_fail(sess, status);
+    }
+    return EC_HTTPSRV_HANDLER_DONE;
+}
+
+/* Answers OPTIONS for which there is no handler (RFC 9110 9.3.7). */
+static int
+answer_options(ec_httpsrv_session *sess, struct hs_view allow)
+{
+    int err = hs_session_status_put(sess, 204, (struct hs_view){ NULL, 0 }, (struct hs_view){ NULL, 0 });
+
+    if (err == 0) {
+        err = hs_session_header_put(sess, HS_VIEW("Allow"), allow, true);
+    }
+    if (err != 0) {
+        hs_session_fail(sess, 500);
+    }
+    return EC_HTTPSRV_HANDLER_DONE;
+}
+
+/* --- the path --- */
+
+/* Normalises the request's path into the scratch buffer. 0, EINVAL, ENOMEM. */
+static int
+normalise(struct hs_dispatch *d, struct hs_view path, bool encoded_slash, struct hs_view *out)
+{
+    hs_buf_clear(&d->path);
+    int err = hs_buf_reserve(&d->path, path.n + 1);
+    if (err != 0) {
+        return ENOMEM;
+    }
+    err = hs_path_normalise(path, encoded_slash, d->path.p, &d->path.len);
+    *out = hs_buf_peek(&d->path);
+    return err;
+}
+
+/* Finds the set for a path that is not its own normal form, and that form; *kept says whether encoded slashes are left in it.
+ * Base paths hold no '%', so what matches a path with all decoded matches the one with slashes kept at the same place: the longest
+ * base path is looked for with everything decoded, where that can be done at all.
+ * 0, EINVAL (400), ENOMEM. */
+static int
+find_odd(struct hs_dispatch *d, const struct hs_request *req, struct hs_view raw, const struct hs_route_set **set,
+         struct hs_view *path, bool *kept)
+{
+    const struct hs_route_tree *tree = hs_generation_tree(d->generation);
+
+    int err = normalise(d, raw, false, path);
+    *kept = false;
+    if (err == EINVAL) {
+        err = normalise(d, raw, true, path);
+        *kept = true;
+    }
+    if (err == 0) {
+        *set = hs_route_tree_find(tree, hs_request_view(req, req->host), *path);
+    }
+    return err;
+}
+
+/* Makes path what the options of the matched route ask for. 0, EINVAL (400), ENOMEM. */
+static int
+settle(struct hs_dispatch *d, const struct hs_route *route, struct hs_view raw, struct hs_view *path, bool kept)
+{
+    if (kept) {
+        return route != NULL && route->reg.options.encoded_slash ? 0 : EINVAL;
+    }
+    if (route != NULL && route->reg.options.encoded_slash) {
+        return normalise(d, raw, true, path);
+    }
+    return 0;
+}
+
+/* --- the session's upcalls --- */
+
+static void
+release_route(void *arg)
+{
+    const struct hs_route *route = arg;
+
+    hs_generation_delref(route->generation);
+}
+
+/* Calls the handler and sees to what it returned. */
+static int
+call(ec_httpsrv_session *sess, const struct hs_route *route)
+{
+    int result = route->reg.handler(sess);
+
+    if (__builtin_expect(result != EC_HTTPSRV_HANDLER_DONE && result != EC_HTTPSRV_HANDLER_ASYNC, 0)) {
+        hs_log(HS_LOG_ERROR, "the handler of %s (%s) returned %d, which is neither DONE nor ASYNC", route->reg.path,
+               route->reg.where != NULL ? route->reg.where : "C", result);
+        hs_session_fail(sess, 500);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    return result;
+}
+
+/* What the request gets when its path is settled: a handler, or an answer of our own. */
+static int
+run(ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set, struct hs_route *route)
+{
+    if (__builtin_expect(route == NULL, 0)) {
+        if (set == NULL) {
+            return answer(sess, 404, (struct hs_view){ NULL, 0 });
+        }
+        struct hs_view allow = { set->allow, set->allow_len };
+        return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(sess, 405, allow);
+    }
+    hs_generation_addref(route->generation);
+    hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
+    return call(sess, route);
+}
+
+/* A request whose path had to be normalised. */
+static int
+begin_odd(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_request *req)
+{
+    struct hs_view raw = req->path.len != 0 ? hs_request_view(req, req->path) : HS_VIEW("/");
+    const struct hs_route_set *set = NULL;
+    struct hs_route *route = NULL;
+    struct hs_view path;
+    bool kept = false;
+
+    int err = find_odd(d, req, raw, &set, &path, &kept);
+    if (err == 0) {
+        route = set != NULL ? hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method)) : NULL;
+        err = settle(d, route, raw, &path, kept);
+    }
+    if (err == 0) {
+        err = hs_session_set_path(sess, path.p, path.n);
+    }
+    if (err != 0) {
+        return answer(sess, err == EINVAL ? 400 : 503, (struct hs_view){ NULL, 0 });
+    }
+    return run(sess, req, set, route);
+}
+
+static int
+begin(void *arg, ec_httpsrv_session *sess)
+{
+    struct hs_dispatch *d = arg;
+    const struct hs_request *req = hs_session_request(sess);
+    struct hs_view path = hs_request_view(req, req->path);
+
+    if (__builtin_expect(d->generation == NULL, 0)) {
+        return answer(sess, 503, (struct hs_view){ NULL, 0 });
+    }
+    if (__builtin_expect(req->target_form == HS_TARGET_ASTERISK, 0)) {
+        return answer_options(sess, HS_VIEW("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+    }
+    if (__builtin_expect(!req->plain_path || path.n == 0, 0)) {
+        return begin_odd(d, sess, req);
+    }
+    const struct hs_route_set *set =
+        hs_route_tree_find(hs_generation_tree(d->generation), hs_request_view(req, req->host), path);
+    struct hs_route *route = NULL;
+    if (__builtin_expect(set != NULL, 1)) {
+        route = hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method));
+    }
+    if (hs_session_set_path(sess, path.p, path.n) != 0) {
+        return answer(sess, 503, (struct hs_view){ NULL, 0 });
+    }
+    return run(sess, req, set, route);
+}
+
+static int
+again(void *arg, ec_httpsrv_session *sess)
+{
+    (void)arg;
+    /* Only a handler suspends, so there is a route. */
+    return call(sess, hs_session_route(sess));
+}
+
+/* The session itself sees to a body for statuses without one. */
+static void
+finish(void *arg, ec_httpsrv_session *sess)
+{
+    (void)arg;
+    (void)sess;
+}
+
+static void
+ended(void *arg, ec_httpsrv_session *sess)
+{
+    struct hs_dispatch *d = arg;
+
+    if (d->on_ended != NULL) {
+        d->on_ended(d->on_ended_arg, sess);
+    }
+}
+
+const struct hs_session_app hs_dispatch_app = {
+    .begin = begin,
+    .again = again,
+    .finish = finish,
+    .ended = ended,
+};
