@@ -285,8 +285,11 @@ hs_io_through_pool(struct hs_io *x)
     if (x->backup != NULL && (x->backup->read.busy || x->backup->read.ready)) {
         return true;
     }
-    return hs_loop_current() != NULL && HS_IO_METHOD(x->pub.methods, wait) == NULL && hs_io_pollable_fd(x) < 0 &&
-           !hs_io_nonblocking(x);
+    const io_wrapper *w = x->pub.methods;
+    if (hs_loop_current() == NULL || (HS_IO_METHOD(w, read) == NULL && HS_IO_METHOD(w, readv) == NULL)) {
+        return false;
+    }
+    return HS_IO_METHOD(w, wait) == NULL && hs_io_pollable_fd(x) < 0 && !hs_io_nonblocking(x);
 }
 
 /* In the pool: one read of the wrapper's. */
