@@ -286,6 +286,16 @@ static bool dispatch(struct ref_conn *conn, const char *head, size_t len) {
   return true;
 }
 
+/* The end of the head that starts at `at`, or NULL: a line feed, and an empty line after it. */
+static const char *head_end(const char *at, const char *end) {
+  while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL && end - ++at >= 2) {
+    if (at[0] == '\r' && at[1] == '\n') {
+      return at + 2;
+    }
+  }
+  return NULL;
+}
+
 /* Looks at the `len` bytes in scratch: requests are answered into `out` until one needs more than that. */
 static bool consume(struct ref_conn *conn, size_t len) {
   size_t at = 0;
@@ -304,11 +314,11 @@ static bool consume(struct ref_conn *conn, size_t len) {
       }
       continue;
     }
-    end = memmem(scratch + at, len - at, "\r\n\r\n", 4);
+    end = head_end(scratch + at, scratch + len);
     if (end == NULL) {
       break;
     }
-    head_len = (size_t)(end - (scratch + at)) + 4;
+    head_len = (size_t)(end - (scratch + at));
     if (head_len < 16 || !dispatch(conn, scratch + at, head_len)) {
       return false;
     }

@@ -1,0 +1,1 @@
+"""What the benchmark's commands share; see ../README.md."""
