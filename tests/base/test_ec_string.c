@@ -167,7 +167,7 @@ stops_below_two_gigabytes(void **state)
 {
     (void)state;
     string *s = ec_string_new();
-    static const size_t huge[] = { INT_MAX, (size_t)INT_MAX + 1, SIZE_MAX / 2, SIZE_MAX };
+    static const size_t huge[] = { INT_MAX - 1, INT_MAX, (size_t)INT_MAX + 1, SIZE_MAX / 2, SIZE_MAX };
     assert_non_null(stringprintf(s, "x"));
     for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++) {
         assert_int_equal(stringwrite2(s, "y", huge[i]), -1);

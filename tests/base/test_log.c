@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -311,21 +312,31 @@ a_short_write_is_carried_on(void **state)
 static void *
 log_much(void *arg)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 10000; i++) {
         hs_log(HS_LOG_INFO, "line %s", (const char *)arg);
     }
     return NULL;
 }
 
-static atomic_ulong counted[2];
+static atomic_ulong counted;
 
+/* arg is freed as soon as the sink is replaced: a call that came later would be seen. */
 static void
 count(enum hs_log_level level, const char *line, void *arg)
 {
     (void)level;
     (void)line;
-    atomic_ulong *n = arg;
-    (*n)++;
+    sched_yield(); /* a chance for the other side to come in between */
+    counted += *(int *)arg == 1;
+}
+
+static int *
+new_one(void)
+{
+    int *one = malloc(sizeof *one);
+    assert_non_null(one);
+    *one = 1;
+    return one;
 }
 
 static void
@@ -333,17 +344,24 @@ the_sink_can_be_replaced_while_threads_log(void **state)
 {
     (void)state;
     pthread_t threads[2];
-    hs_log_set_sink(count, &counted[0]);
+    int *now = new_one();
+    hs_log_set_sink(count, now);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, log_much, "from a thread"), 0);
     }
-    for (int i = 0; i < 200; i++) {
-        hs_log_set_sink(count, &counted[i % 2]);
+    for (int i = 0; i < 10000; i++) {
+        int *next = new_one();
+        hs_log_set_sink(count, next);
+        *now = 0;
+        free(now);
+        now = next;
     }
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
-    assert_int_equal(counted[0] + counted[1], 4000);
+    hs_log_set_sink(NULL, NULL);
+    free(now);
+    assert_int_equal(counted, 20000);
 }
 
 int
