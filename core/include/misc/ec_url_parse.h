@@ -1,5 +1,6 @@
 /* ec_url_parse.h - ec_url_details: the parts of a URL, RFC 3986.
- * Every string is the struct's own memory, NUL-terminated, and NULL when the URL does not have that part.
+ * Every string is the struct's own memory, NUL-terminated, and NULL when the URL does not have that part. All of it is one block:
+ * only ec_url_details_free frees, and no member may be freed or replaced.
  * Total on any input: a URL is split or refused, never guessed at. */
 #ifndef MISC_EC_URL_PARSE_H
 #define MISC_EC_URL_PARSE_H
