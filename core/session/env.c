@@ -48,8 +48,8 @@ hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const s
     env->app = app;
     env->app_arg = arg;
     TAILQ_INIT(&env->live);
-    STAILQ_INIT(&env->small);
-    STAILQ_INIT(&env->large);
+    TAILQ_INIT(&env->small);
+    TAILQ_INIT(&env->large);
     current_env = env;
     *out = env;
     return 0;
@@ -203,7 +203,7 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     s->status = 200;
     s->script_length = -1;
     s->length_left = -1;
-    STAILQ_INIT(&s->segments);
+    TAILQ_INIT(&s->segments);
     TAILQ_INIT(&s->waiters);
     TAILQ_INSERT_TAIL(&env->live, s, live);
     env->nlive++;

@@ -131,6 +131,8 @@ int hs_session_header_view(ec_httpsrv_session *sess, struct hs_view name, struct
 /* The same contract as header_set/_add with lengths. */
 int hs_session_header_put(ec_httpsrv_session *sess, struct hs_view name, struct hs_view value, bool replace);
 int hs_session_status_put(ec_httpsrv_session *sess, int code, struct hs_view message, struct hs_view mimetype);
+/* As after response_status_set_std: where no body function is called the message is the body (mimetype unset or text/...). */
+void hs_session_set_message_body(ec_httpsrv_session *sess, bool on);
 /* The whole body as one run, once complete: as ec_httpsrv_request_data_get_string without making a string. */
 int hs_session_body_view(ec_httpsrv_session *sess, struct hs_view *body);
 /* Replaces the payload (as response_string) from bytes; content_type where none was set. */

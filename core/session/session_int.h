@@ -37,7 +37,7 @@ enum session_state { SESSION_RUNNING, SESSION_SUSPENDED, SESSION_SENDING, SESSIO
 
 /* Part of the response's content, in the order added. */
 struct segment {
-    STAILQ_ENTRY(segment) link;
+    TAILQ_ENTRY(segment) link;
     io_object *io;     /* claimed and referenced; NULL: bytes */
     off_t left;        /* io: bytes promised by the response's length, -1: to its end */
     bool no_window;    /* io: no sendfile */
@@ -46,7 +46,7 @@ struct segment {
     uint32_t cap;
     char data[];
 };
-STAILQ_HEAD(segments, segment);
+TAILQ_HEAD(segments, segment);
 
 enum body_mode { BODY_UNREAD, BODY_COLLECT, BODY_STREAM, BODY_SPOOL };
 
@@ -54,6 +54,7 @@ struct session_body {
     enum body_mode mode;
     bool expected; /* the request has content */
     bool complete; /* nothing more will come; see err */
+    bool reader_waiting; /* a reader of the channel has a wake-up armed */
     int err;       /* 0, EMSGSIZE, ECONNABORTED, EPROTO, ETIMEDOUT, ENOSPC, ENOMEM */
     uint64_t got;
     int64_t max;              /* -1: none */
@@ -85,7 +86,7 @@ struct _ec_httpsrv_session {
     TAILQ_ENTRY(_ec_httpsrv_session) live;
     enum session_state state;
     bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin;
-    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed;
+    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed, tell_abort;
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
 

@@ -1,0 +1,399 @@
+/* body.c - the request's content: streamed, collected in memory, or spooled.
+ * Nothing is read ahead before a handler asks. Streaming readers share one channel with its marks as back-pressure towards
+ * the client; get_string collects into one run of memory that the protocol can read straight into; a spool keeps its own
+ * memory small and goes on in an unnamed file. max_body limits all of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ec_growbuf.h"
+#include "session/session_int.h"
+
+enum { COLLECT_STEP = 64 * 1024 };
+
+void
+body_init(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    b->max = s->env->limits.max_body;
+    b->expected = s->req.chunked || s->req.content_length > 0;
+    b->complete = !b->expected;
+}
+
+void
+body_fini(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    hs_buf_fini(&b->collected);
+    if (b->channel) {
+        hs_channel_free(b->channel);
+        b->channel = NULL;
+    }
+    io_wrapper_delref(b->spool);
+    b->spool = NULL;
+    ec_string_free(b->str);
+    b->str = NULL;
+}
+
+static void
+want(ec_httpsrv_session *s, bool on, bool waiting)
+{
+    if (s->st && !s->body.complete) {
+        s->st->ops->want_body(s->st, on, waiting);
+    }
+}
+
+/* --- from the protocol --- */
+
+size_t
+body_space(void *sess, char **p)
+{
+    ec_httpsrv_session *s = sess;
+    struct session_body *b = &s->body;
+
+    if (b->mode != BODY_COLLECT || b->complete || s->req.content_length < 0) {
+        return 0;
+    }
+    uint64_t left = (uint64_t)s->req.content_length - b->got;
+    size_t n = b->collected.len > COLLECT_STEP ? b->collected.len : COLLECT_STEP; /* doubles: claims cost nothing */
+    n = left < n ? (size_t)left : n;
+    if (hs_buf_reserve(&b->collected, n) != 0) {
+        return 0;
+    }
+    *p = b->collected.p + b->collected.len;
+    return b->collected.cap - b->collected.len < left ? b->collected.cap - b->collected.len : (size_t)left;
+}
+
+static int
+spool_write(struct session_body *b, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t w = io_wrapper_write(b->spool, p, n);
+        if (w <= 0) {
+            return w < 0 ? errno : EIO;
+        }
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+void
+body_data(void *sess, const char *p, size_t n)
+{
+    ec_httpsrv_session *s = sess;
+    struct session_body *b = &s->body;
+    int err = 0;
+
+    if (b->complete) {
+        return;
+    }
+    b->got += n;
+    if (b->max >= 0 && b->got > (uint64_t)b->max) {
+        want(s, false, false);
+        session_refuse(s, 413, EMSGSIZE);
+        return;
+    }
+    switch (b->mode) {
+    case BODY_COLLECT:
+        if (p) {
+            err = hs_buf_append(&b->collected, p, n);
+        } else {
+            b->collected.len += n;
+        }
+        break;
+    case BODY_STREAM:
+        b->reader_waiting = false;
+        err = hs_channel_write(b->channel, p, n);
+        if (!err) {
+            want(s, hs_channel_room(b->channel) != 0, false);
+        }
+        break;
+    case BODY_SPOOL: err = spool_write(b, p, n); break;
+    case BODY_UNREAD: break;
+    }
+    if (err) {
+        want(s, false, false);
+        session_refuse(s, err == ENOSPC ? 507 : err == EMSGSIZE ? 413 : 503, err);
+    }
+}
+
+/* Trailers outlive the protocol's buffers. */
+static void
+keep_trailers(ec_httpsrv_session *s, struct hs_view raw, const struct hs_field *fields, unsigned n)
+{
+    char *base = hs_arena_copy(&s->arena, raw);
+    struct hs_field *copy = hs_arena_alloc(&s->arena, n * sizeof *copy);
+
+    if (!base || !copy) {
+        hs_log(HS_LOG_WARN, "out of memory for trailers");
+        return;
+    }
+    memcpy(copy, fields, n * sizeof *copy);
+    s->body.trailers = copy;
+    s->body.trailers_base = base;
+    s->body.ntrailers = n;
+}
+
+void
+body_end(void *sess, int err, struct hs_view raw, const struct hs_field *fields, unsigned n)
+{
+    ec_httpsrv_session *s = sess;
+    struct session_body *b = &s->body;
+
+    if (b->complete) {
+        return;
+    }
+    b->complete = true;
+    b->err = err;
+    if (n) {
+        keep_trailers(s, raw, fields, n);
+    }
+    if (b->channel) {
+        hs_channel_end(b->channel, err, err != 0);
+    }
+    session_wake(s, HS_WAIT_BODY, 0);
+}
+
+/* --- streaming --- */
+
+static void
+channel_started(void *arg)
+{
+    want(arg, true, false);
+}
+
+static void
+channel_room(void *arg)
+{
+    ec_httpsrv_session *s = arg;
+
+    want(s, true, s->body.reader_waiting);
+}
+
+static void
+channel_waiting(void *arg, bool on)
+{
+    ec_httpsrv_session *s = arg;
+
+    s->body.reader_waiting = on;
+    want(s, true, on);
+}
+
+static int
+start_stream(ec_httpsrv_session *s)
+{
+    static const struct hs_channel_events events = { .started = channel_started, .room = channel_room, .waiting = channel_waiting };
+    struct session_body *b = &s->body;
+    size_t high = s->env->limits.body_ahead;
+    int err = hs_channel_new(high, high / 4, &events, s, &b->channel);
+
+    if (err) {
+        return err;
+    }
+    if (b->collected.len) {
+        err = hs_channel_write(b->channel, b->collected.p, b->collected.len);
+    }
+    if (b->complete) {
+        hs_channel_end(b->channel, err ? err : b->err, false);
+    }
+    b->mode = BODY_STREAM;
+    return err;
+}
+
+/* Each call's io on a spooled body has a position of its own. */
+static int
+spool_reader(ec_httpsrv_session *s, io_object **io)
+{
+    struct session_body *b = &s->body;
+
+    if (!b->complete) {
+        session_arm(s, HS_WAIT_BODY);
+        return EAGAIN;
+    }
+    if (b->err) {
+        return b->err;
+    }
+    *io = io_wrapper_clone(b->spool);
+    if (!*io) {
+        return errno;
+    }
+    return io_wrapper_lseek(*io, 0, SEEK_SET) < 0 ? errno : 0;
+}
+
+int
+ec_httpsrv_request_data_get(ec_httpsrv_session *s, io_object **io)
+{
+    struct session_body *b = &s->body;
+
+    if (!io) {
+        return EINVAL;
+    }
+    if (s->state == SESSION_ENDED) {
+        return EBADF;
+    }
+    if (b->mode == BODY_SPOOL) {
+        return spool_reader(s, io);
+    }
+    if (b->mode == BODY_COLLECT && !b->complete) {
+        return EALREADY; /* get_string is collecting it */
+    }
+    int err = b->channel ? 0 : start_stream(s);
+    if (err) {
+        return err;
+    }
+    *io = hs_channel_reader(b->channel);
+    return *io ? 0 : errno;
+}
+
+/* --- all of it --- */
+
+/* Begins to collect, or finds out that streaming has begun. */
+static int
+start_collect(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    switch (b->mode) {
+    case BODY_UNREAD:
+        hs_buf_init(&b->collected, b->max >= 0 ? (size_t)b->max : (size_t)s->env->limits.max_body);
+        b->mode = BODY_COLLECT;
+        return 0;
+    case BODY_STREAM:
+        if (hs_channel_queued(b->channel) != b->got) {
+            return EALREADY;
+        }
+        hs_channel_set_marks(b->channel, b->max >= 0 ? (size_t)b->max : (size_t)s->env->limits.max_body, 0);
+        return 0;
+    case BODY_COLLECT:
+    case BODY_SPOOL: return 0;
+    }
+    return 0;
+}
+
+/* 0 when the body is complete and sound. */
+static int
+completed(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    if (!b->complete) {
+        want(s, true, true);
+    }
+    if (!b->complete) {
+        session_arm(s, HS_WAIT_BODY);
+        return EAGAIN;
+    }
+    return b->err;
+}
+
+/* A spooled body comes back to memory when it fits. */
+static int
+unspool(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+    char chunk[4096];
+    ssize_t n;
+
+    if (b->collected.len || b->got == 0) {
+        return 0;
+    }
+    hs_buf_init(&b->collected, (size_t)s->env->limits.max_body);
+    io_object *io = io_wrapper_clone(b->spool);
+    if (!io) {
+        return errno;
+    }
+    int err = io_wrapper_lseek(io, 0, SEEK_SET) < 0 ? errno : 0;
+    while (!err && (n = io_wrapper_read(io, chunk, sizeof chunk)) != 0) {
+        err = n < 0 ? errno : hs_buf_append(&b->collected, chunk, (size_t)n);
+    }
+    io_wrapper_delref(io);
+    if (err) {
+        hs_buf_fini(&b->collected);
+    }
+    return err;
+}
+
+int
+hs_session_body_view(ec_httpsrv_session *s, struct hs_view *body)
+{
+    struct session_body *b = &s->body;
+
+    if (s->state == SESSION_ENDED) {
+        return EBADF;
+    }
+    int err = start_collect(s);
+    if (!err && b->max < 0 && s->req.content_length > s->env->limits.max_body) {
+        err = EMSGSIZE; /* lifted for streaming reads only */
+    }
+    err = err ? err : completed(s);
+    if (!err && b->mode == BODY_SPOOL) {
+        err = unspool(s);
+    }
+    if (err) {
+        return err;
+    }
+    if (b->mode == BODY_STREAM) {
+        if (hs_channel_queued(b->channel) != b->got) {
+            return EALREADY;
+        }
+        return hs_channel_peek_all(b->channel, &body->p, &body->n);
+    }
+    *body = (struct hs_view){ b->collected.p ? b->collected.p : "", b->collected.len };
+    return 0;
+}
+
+int
+ec_httpsrv_request_data_get_string(ec_httpsrv_session *s, string **str)
+{
+    struct session_body *b = &s->body;
+    struct hs_view body;
+
+    if (!str) {
+        return EINVAL;
+    }
+    int err = hs_session_body_view(s, &body);
+    if (err) {
+        return err;
+    }
+    if (!b->str) {
+        b->str = ec_string_new();
+        if (!b->str || (body.n && stringwrite2(b->str, body.p, body.n) < 0)) {
+            ec_string_free(b->str);
+            b->str = NULL;
+            return ENOMEM;
+        }
+    }
+    *str = b->str;
+    return 0;
+}
+
+int
+ec_httpsrv_request_data_spool(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    if (s->state == SESSION_ENDED) {
+        return EBADF;
+    }
+    if (b->mode == BODY_STREAM || (b->mode == BODY_COLLECT && !b->complete)) {
+        return EALREADY;
+    }
+    if (b->mode != BODY_SPOOL) {
+        b->spool = ec_growbuf_io_open(s->env->limits.body_memory);
+        if (!b->spool) {
+            return errno;
+        }
+        int err = spool_write(b, b->collected.p, b->collected.len);
+        if (err) {
+            io_wrapper_delref(b->spool);
+            b->spool = NULL;
+            return err;
+        }
+        b->mode = BODY_SPOOL;
+    }
+    return completed(s);
+}

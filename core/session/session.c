@@ -1,0 +1,453 @@
+/* session.c - the life of a session: its handler, suspend and resume, abort, end, and those who wait on it.
+ * session_int.h draws the states. Whatever tells a handler or a waiter something does so from the loop, never from within
+ * a session function, so that no caller finds its session changed under it. */
+#include "session/session.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/live.h"
+#include "base/log.h"
+#include "session/session_int.h"
+
+static void on_wake_later(void *arg);
+static void on_resume_later(void *arg);
+
+int
+session_check(const ec_httpsrv_session *s)
+{
+    if (s->aborted) {
+        return s->discard ? 0 : ECONNABORTED;
+    }
+    return s->state == SESSION_ENDED || !s->st ? EBADF : 0;
+}
+
+/* --- waiters --- */
+
+/* The callback holds a reference until it has run. */
+static void
+wake_soon(ec_httpsrv_session *s)
+{
+    if (!s->wake_later.queued) {
+        hs_deferred_init(&s->wake_later, on_wake_later, s);
+        ec_httpsrv_session_addref(s);
+        hs_defer(s->env->loop, &s->wake_later);
+    }
+}
+
+static void
+make_ready(ec_httpsrv_session *s, struct hs_session_waiter *w, int err)
+{
+    w->ready = true;
+    w->err = err;
+    wake_soon(s);
+}
+
+void
+session_wake(ec_httpsrv_session *s, enum hs_session_wait_for what, int err)
+{
+    struct hs_session_waiter *w;
+
+    TAILQ_FOREACH(w, &s->waiters, link)
+    {
+        if (w->what == what && !w->ready) {
+            make_ready(s, w, err);
+        }
+    }
+    session_fire(s, 1U << what);
+}
+
+static void
+wake_all(ec_httpsrv_session *s, int err)
+{
+    session_wake(s, HS_WAIT_BODY, err);
+    session_wake(s, HS_WAIT_ROOM, err);
+    session_wake(s, HS_WAIT_FLUSHED, err);
+}
+
+void
+hs_session_wait(ec_httpsrv_session *s, enum hs_session_wait_for what, struct hs_session_waiter *w)
+{
+    assert(!w->queued);
+    w->what = what;
+    w->queued = true;
+    w->ready = false;
+    TAILQ_INSERT_TAIL(&s->waiters, w, link);
+    int err = session_check(s);
+    if (err) {
+        make_ready(s, w, err);
+    } else if ((what == HS_WAIT_BODY && s->body.complete) || (what == HS_WAIT_ROOM && hs_session_has_room(s)) ||
+               (what == HS_WAIT_FLUSHED && s->queued == 0 && TAILQ_EMPTY(&s->segments) && s->st->ops->queued(s->st) == 0)) {
+        make_ready(s, w, 0);
+    }
+}
+
+void
+hs_session_wait_cancel(ec_httpsrv_session *s, struct hs_session_waiter *w)
+{
+    if (w->queued) {
+        TAILQ_REMOVE(&s->waiters, w, link);
+        w->queued = false;
+    }
+}
+
+static struct hs_session_waiter *
+first_ready(ec_httpsrv_session *s)
+{
+    struct hs_session_waiter *w;
+
+    TAILQ_FOREACH(w, &s->waiters, link)
+    {
+        if (w->ready) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* The handler learns that its client is gone. */
+static void
+tell_abort(ec_httpsrv_session *s)
+{
+    void (*fn)(ec_httpsrv_session *, void *) = s->on_abort;
+
+    s->on_abort = NULL;
+    if (fn) {
+        fn(s, s->on_abort_arg);
+    }
+    if (s->state != SESSION_ENDED && s->binding && s->binding->aborted) {
+        s->binding->aborted(s, s->binding_data, s->abort_err);
+    }
+    if (s->state != SESSION_ENDED) {
+        session_fire(s, s->armed); /* a C handler that left the waiting to us */
+    }
+}
+
+static void
+on_wake_later(void *arg)
+{
+    ec_httpsrv_session *s = arg;
+    struct hs_session_waiter *w;
+
+    while ((w = first_ready(s))) {
+        TAILQ_REMOVE(&s->waiters, w, link);
+        w->queued = false;
+        w->fn(w->arg, w->err);
+    }
+    if (s->tell_abort && s->state != SESSION_ENDED) {
+        s->tell_abort = false;
+        tell_abort(s);
+    }
+    ec_httpsrv_session_delref(s);
+}
+
+/* --- wake-ups of C handlers --- */
+
+void
+session_arm(ec_httpsrv_session *s, enum hs_session_wait_for what)
+{
+    if (!s->self_waiting) {
+        s->armed |= 1U << what;
+    }
+}
+
+void
+session_fire(ec_httpsrv_session *s, unsigned bit)
+{
+    if (!(s->armed & bit)) {
+        return;
+    }
+    s->armed = 0;
+    (void)ec_httpsrv_session_resume(s, 0);
+}
+
+void
+hs_session_set_self_waiting(ec_httpsrv_session *s, bool on)
+{
+    s->self_waiting = on;
+}
+
+/* --- the handler --- */
+
+static void
+handler_ended(ec_httpsrv_session *s)
+{
+    if (s->state == SESSION_ENDED) {
+        return;
+    }
+    if (s->st && !s->aborted && !s->failed) {
+        s->env->app->finish(s->env->app_arg, s);
+    }
+    s->state = SESSION_SENDING;
+    if (!s->st) {
+        session_end(s);
+        return;
+    }
+    if (!s->final) {
+        s->final = true;
+        response_default_body(s);
+    }
+    pump(s);
+}
+
+/* Takes a suspension back; true when there was one, whose reference is the caller's then. */
+static bool
+unsuspend(ec_httpsrv_session *s, int *how)
+{
+    *how = atomic_exchange(&s->suspend, NOT_SUSPENDED);
+    return *how != NOT_SUSPENDED;
+}
+
+void
+session_run(ec_httpsrv_session *s, bool first)
+{
+    const struct hs_session_app *app = s->env->app;
+    int how;
+
+    s->state = SESSION_RUNNING;
+    s->armed = 0;
+    int rc = first ? app->begin(s->env->app_arg, s) : app->again(s->env->app_arg, s);
+    if (rc == EC_HTTPSRV_HANDLER_ASYNC && atomic_load(&s->suspend) != NOT_SUSPENDED) {
+        s->state = SESSION_SUSPENDED;
+        if (s->st && TAILQ_FIRST(&s->segments)) {
+            pump(s);
+        }
+        if (s->peer_fin && s->st && !s->aborted && !(s->options && s->options->half_close_allowed) && !s->in_begin) {
+            struct hs_stream *st = s->st;
+            s->st = NULL;
+            st->ops->abort(st);
+            session_abort(s, ECONNABORTED);
+        }
+        return;
+    }
+    if (rc == EC_HTTPSRV_HANDLER_ASYNC) {
+        hs_log(HS_LOG_ERROR, "handler returned ASYNC without ec_httpsrv_session_suspend");
+        hs_session_fail(s, 500);
+    } else if (rc != EC_HTTPSRV_HANDLER_DONE) {
+        hs_log(HS_LOG_ERROR, "handler returned %d, which is neither DONE nor ASYNC", rc);
+        hs_session_fail(s, 500);
+    }
+    bool was = unsuspend(s, &how);
+    handler_ended(s);
+    if (was) {
+        ec_httpsrv_session_delref(s);
+    }
+}
+
+static void
+do_resume(ec_httpsrv_session *s)
+{
+    int how;
+
+    if (s->state == SESSION_RUNNING) {
+        hs_deferred_init(&s->resume_later, on_resume_later, s);
+        hs_defer(s->env->loop, &s->resume_later); /* its handler has not returned yet */
+        return;
+    }
+    if (!unsuspend(s, &how)) {
+        return;
+    }
+    if (how == RESUME_AGAIN && (!s->aborted || s->discard)) {
+        session_run(s, false);
+    } else {
+        handler_ended(s);
+    }
+    ec_httpsrv_session_delref(s); /* the suspension's */
+}
+
+static void
+on_resume_later(void *arg)
+{
+    do_resume(arg);
+}
+
+int
+ec_httpsrv_session_suspend(ec_httpsrv_session *s)
+{
+    int expected = NOT_SUSPENDED;
+
+    if (s->state != SESSION_RUNNING || !atomic_compare_exchange_strong(&s->suspend, &expected, IS_SUSPENDED)) {
+        return EBADF;
+    }
+    ec_httpsrv_session_addref(s);
+    return 0;
+}
+
+int
+ec_httpsrv_session_resume(ec_httpsrv_session *s, int finished)
+{
+    int expected = IS_SUSPENDED;
+
+    if (!atomic_compare_exchange_strong(&s->suspend, &expected, finished ? RESUME_FINISHED : RESUME_AGAIN)) {
+        return EBADF;
+    }
+    if (hs_session_env_current() != s->env) {
+        hs_loop_post(s->env->loop, &s->resume_post, on_resume_later, s);
+    } else if (finished && s->state == SESSION_SUSPENDED) {
+        do_resume(s);
+    } else {
+        hs_deferred_init(&s->resume_later, on_resume_later, s);
+        hs_defer(s->env->loop, &s->resume_later);
+    }
+    return 0;
+}
+
+int
+ec_httpsrv_session_on_abort(ec_httpsrv_session *s, void (*fn)(ec_httpsrv_session *sess, void *arg), void *arg)
+{
+    int err = session_check(s);
+
+    if (err) {
+        return err;
+    }
+    s->on_abort = fn;
+    s->on_abort_arg = arg;
+    return 0;
+}
+
+/* --- abort and end --- */
+
+void
+session_abort(ec_httpsrv_session *s, int err)
+{
+    s->st = NULL;
+    if (s->state == SESSION_ENDED) {
+        return;
+    }
+    if (s->state == SESSION_SENDING) {
+        session_end(s);
+        return;
+    }
+    if (s->aborted) {
+        return;
+    }
+    s->aborted = true;
+    s->abort_err = err;
+    segments_drop(s);
+    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
+    if (s->options && s->options->abort_continue) {
+        s->discard = true;
+        wake_all(s, 0);
+        return;
+    }
+    wake_all(s, ECONNABORTED);
+    s->tell_abort = true;
+    wake_soon(s);
+}
+
+/* Makes an error response in the place of whatever there was. */
+static void
+replace_response(ec_httpsrv_session *s, int status)
+{
+    struct hs_view text = hs_status_reason(status);
+
+    response_clear(s);
+    s->status = status;
+    s->failed = true;
+    s->final = true;
+    (void)hs_session_header_put(s, HS_VIEW("Content-Type"), HS_VIEW("text/plain"), true);
+    (void)segments_append(s, text.p, text.n);
+    (void)segments_append(s, "\n", 1);
+}
+
+void
+session_refuse(ec_httpsrv_session *s, int status, int err)
+{
+    struct hs_stream *st = s->st;
+
+    if (!st || s->state == SESSION_ENDED) {
+        return;
+    }
+    ec_httpsrv_session_addref(s);
+    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
+    bool handler_left = s->state != SESSION_SENDING;
+    if (handler_left && !s->aborted) {
+        s->aborted = true;
+        s->abort_err = err;
+        wake_all(s, ECONNABORTED);
+        s->tell_abort = true;
+        wake_soon(s);
+    }
+    if (s->head_sent) {
+        s->st = NULL;
+        st->ops->abort(st);
+        if (!handler_left) {
+            session_end(s);
+        }
+    } else {
+        replace_response(s, status);
+        pump(s);
+    }
+    ec_httpsrv_session_delref(s);
+}
+
+void
+hs_session_fail(ec_httpsrv_session *s, int status)
+{
+    struct hs_stream *st = s->st;
+
+    if (!st || s->state == SESSION_ENDED) {
+        return;
+    }
+    if (!s->head_sent) {
+        replace_response(s, status);
+        return;
+    }
+    s->st = NULL;
+    st->ops->abort(st);
+    segments_drop(s);
+    if (s->state == SESSION_SENDING) {
+        session_end(s);
+    } else {
+        s->aborted = true; /* the handler is about to end, it needs not be told */
+        s->abort_err = ECONNABORTED;
+    }
+}
+
+void
+session_end(ec_httpsrv_session *s)
+{
+    struct hs_session_env *env = s->env;
+
+    assert(s->state != SESSION_ENDED && !s->st);
+    wake_all(s, EBADF);
+    if (s->binding && s->binding->ended) {
+        s->binding->ended(s, s->binding_data);
+    }
+    env->app->ended(env->app_arg, s);
+    s->state = SESSION_ENDED;
+    s->binding = NULL;
+    s->on_abort = NULL;
+    hs_deferred_cancel(env->loop, &s->pump_later);
+    hs_deferred_cancel(env->loop, &s->resume_later);
+    segments_drop(s);
+    body_fini(s);
+    ec_blobject_delref(s->ctx);
+    ec_blobject_delref(s->closure);
+    ec_url_details_free(s->url);
+    s->ctx = s->closure = NULL;
+    s->url = NULL;
+    if (s->route_release) {
+        s->route_release(s->route);
+        s->route_release = NULL;
+    }
+    session_unindex(s);
+    TAILQ_REMOVE(&env->live, s, live);
+    env->nlive--;
+    hs_live_add(HS_LIVE_SESSION, -1);
+    hs_arena_reset(&s->arena);
+    ec_httpsrv_session_delref(s); /* the request's */
+}
+
+void
+hs_session_bind(ec_httpsrv_session *s, const struct hs_session_binding *ops, void *data)
+{
+    s->binding = ops;
+    s->binding_data = data;
+}
+
+void *
+hs_session_binding_data(ec_httpsrv_session *s)
+{
+    return s->binding_data;
+}
