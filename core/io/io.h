@@ -75,6 +75,7 @@ struct hs_channel_events {
     void (*started)(void *arg); /* before the first read or wait of any reader, once; NULL: none */
     void (*room)(void *arg);    /* bytes were taken and less than the low mark is left; called from reads: defer what is more than a flag */
     void (*closed)(void *arg);  /* the last reader is gone, nobody will read any more */
+    void (*waiting)(void *arg, bool on); /* a reader that found nothing has armed its wake-up (on), or has cancelled it */
 };
 /* high: bytes past which hs_channel_room is 0; low: see room. The channel lives until hs_channel_free by its writer; readers left get end/err. */
 int hs_channel_new(size_t high, size_t low, const struct hs_channel_events *ev, void *arg, struct hs_channel **out);

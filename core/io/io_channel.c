@@ -59,6 +59,16 @@ upcall(struct hs_channel *c, void (*fn)(void *arg))
 }
 
 static void
+tell_waiting(struct hs_channel *c, bool on)
+{
+    if (c->ev.waiting != NULL) {
+        c->refs++;
+        c->ev.waiting(c->arg, on);
+        channel_drop(c);
+    }
+}
+
+static void
 start(struct hs_channel *c)
 {
     if (!c->started) {
@@ -204,6 +214,7 @@ channel_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg)
     (void)arg;
     struct reader *r = (struct reader *)io;
     if (fn == NULL) {
+        tell_waiting(r->c, false);
         return 0;
     }
     if (taken_by_other(r)) {
@@ -215,7 +226,10 @@ channel_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg)
         errno = EBADF;
         return -1;
     }
-    if (r->c->tail != r->c->head || r->c->ended) {
+    if (r->c->tail == r->c->head && !r->c->ended) {
+        tell_waiting(r->c, true); /* may bring bytes */
+    }
+    if (r->c != NULL && (r->c->tail != r->c->head || r->c->ended)) {
         hs_io_wake(&r->x);
     }
     return 0;
