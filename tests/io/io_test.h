@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -172,6 +174,20 @@ make_file(char path[64], const char *dir, const void *data, size_t n)
         done += (size_t)r;
     }
     close(fd);
+}
+
+/* A folder on a disk, where there is one: a file system that keeps everything in memory cannot be cold. */
+static inline const char *
+disk_folder(void)
+{
+    const char *const folders[] = { "/tmp", "/var/tmp", "." };
+    struct statfs fs;
+    for (size_t i = 0; i < 3; i++) {
+        if (statfs(folders[i], &fs) == 0 && fs.f_type != TMPFS_MAGIC && access(folders[i], W_OK) == 0) {
+            return folders[i];
+        }
+    }
+    return "/tmp";
 }
 
 /* Takes the file out of the page cache. */
