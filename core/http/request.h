@@ -26,6 +26,7 @@ struct hs_field {
     uint16_t id; /* enum hs_field_id, HS_FIELD_OTHER when it is none that the core knows */
 };
 
+/* Methods are case-sensitive: "get" is OTHER. */
 enum hs_method { HS_METHOD_OTHER, HS_METHOD_GET, HS_METHOD_HEAD, HS_METHOD_POST, HS_METHOD_PUT,
                  HS_METHOD_DELETE, HS_METHOD_OPTIONS, HS_METHOD_PATCH, HS_METHOD_TRACE };
 
@@ -48,7 +49,7 @@ struct hs_request {
     bool keep_alive;        /* what the peer asked for, the version's default considered (RFC 9112 9.3) */
     bool expect_continue;   /* Expect: 100-continue */
     bool upgrade;           /* Connection: upgrade and an Upgrade field are there */
-    bool plain_path;        /* path has no '%', no "//", no "/." : it is its own normalised form */
+    bool plain_path;        /* path has no '%', no '\\', no "//", no "/.": it is its own normalised form (also when it is empty) */
     uint16_t nfields;
     int64_t content_length; /* -1 when there is none */
     struct hs_field *fields; /* nfields of them */
@@ -72,9 +73,12 @@ hs_field_value(const struct hs_request *r, const struct hs_field *f)
     return (struct hs_view){ r->base + f->value_off, f->value_len };
 }
 
+/* The id of a method name, HS_METHOD_OTHER when it is none of the enum. Any bytes may be given; any thread. */
+enum hs_method hs_method_lookup(struct hs_view method);
+
 /* First field of that name (case-insensitive) at or after index *i; NULL when there is none. *i becomes the index after it. */
 const struct hs_field *hs_request_find(const struct hs_request *r, struct hs_view name, unsigned *i);
-/* The same by the id of a known name: no string is compared. */
+/* The same by the id of a known name: no string is compared. Both only read *r; any thread that may read it. */
 const struct hs_field *hs_request_find_id(const struct hs_request *r, enum hs_field_id id, unsigned *i);
 
 #endif

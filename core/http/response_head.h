@@ -1,4 +1,6 @@
-/* response_head.h - writes HTTP/1.1 response heads (RFC 9112 4) into memory. No I/O, no allocation, no printf. */
+/* response_head.h - writes HTTP/1.1 response heads (RFC 9112 4) into memory. No I/O, no allocation, no printf.
+ * What stands in the fields is the caller's; what frames the message (Content-Length, Transfer-Encoding, Connection) and the Date are
+ * written from the numbers and flags of the head, once each. Any thread. */
 #ifndef HS_HTTP_RESPONSE_HEAD_H
 #define HS_HTTP_RESPONSE_HEAD_H
 
@@ -6,7 +8,9 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "http/date.h"
 #include "http/field.h"
+#include "http/status.h"
 
 /* One response field, name and value already checked (hs_field_name_ok, hs_field_value_ok). */
 struct hs_out_field {
@@ -17,14 +21,15 @@ struct hs_out_field {
 
 struct hs_response_head {
     int status;            /* 100..599 */
-    struct hs_view reason; /* n == 0: the standard phrase */
+    struct hs_view reason; /* n == 0: the standard phrase; else checked with hs_field_value_ok */
     const struct hs_out_field *fields;
     unsigned nfields;
-    int64_t content_length; /* -1: none is written */
-    bool chunked;           /* "Transfer-Encoding: chunked" is written */
+    int64_t content_length; /* -1: none is written; never written with 1xx and 204 (RFC 9110 8.6) */
+    bool chunked;           /* "Transfer-Encoding: chunked" is written, not with 1xx and 204 (RFC 9112 6.1); not together with a length */
     bool close;             /* "Connection: close" is written */
-    bool keep_alive;        /* "Connection: keep-alive" is written (for HTTP/1.0 peers) */
+    bool keep_alive;        /* "Connection: keep-alive" is written (for HTTP/1.0 peers), unless close is set too */
     bool date;              /* a Date field is written (not when a script has set one) */
+    int64_t now;            /* with date: the wall clock in seconds since 1970; 0: the second is asked of time(2) */
 };
 
 /* An upper bound of what hs_response_head_write will write. */
@@ -32,16 +37,9 @@ size_t hs_response_head_bound(const struct hs_response_head *h);
 /* Writes the status line, the fields in order, the framing fields, Date and the empty line; returns the end. dst has bound bytes. */
 char *hs_response_head_write(char *dst, const struct hs_response_head *h);
 
-/* "200 OK"'s phrase; "" for an unknown code. */
-struct hs_view hs_status_reason(int status);
-
-/* True when name is a token / value has only what RFC 9110 5.5 allows (no CR, LF, NUL, other controls but HTAB). */
+/* True when name is a token / value has only what RFC 9110 5.5 allows (no CR, LF, NUL, other controls but HTAB). The empty name is none,
+ * the empty value is one. Reads nothing outside the view. */
 bool hs_field_name_ok(struct hs_view name);
 bool hs_field_value_ok(struct hs_view value);
-
-/* The current IMF-fixdate (RFC 9110 5.6.7), 29 bytes, made anew once a second: unix_seconds is the wall clock. Per thread. */
-const char *hs_http_date(int64_t unix_seconds);
-/* Any of the three date forms; EINVAL when it is none. */
-int hs_http_date_parse(struct hs_view v, int64_t *unix_seconds);
 
 #endif

@@ -1,0 +1,619 @@
+/* request_parser.c - one strict reading of an HTTP/1.x request head.
+ * Walks the bytes once, in order. Each step takes the place it starts at and returns the place after it, or NULL: then why->status says
+ * whether the head is refused or (0) only not all there yet. A refusal is decided by the byte it is found at and never by how many follow,
+ * so the answer does not depend on how the head was split; what needs the whole head (Host, framing) is looked at after the empty line.
+ * Refuses where others guess: bare LF or CR, folded lines, blanks around names, every doubt about where the body ends.
+ * Keeps nothing: all slices are offsets into the caller's bytes. */
+#include "http/request_parser.h"
+
+#include "base/ascii.h"
+#include "http/field_match.h"
+#include "http/scan.h"
+#include "http/target.h"
+
+/* What the field lines said about the message, until all of them are known. */
+struct framing {
+    const struct hs_field *host;
+    const struct hs_field *length; /* Content-Length */
+    const struct hs_field *coding; /* Transfer-Encoding */
+    const struct hs_field *expect;
+    unsigned connection; /* CONN_... */
+    bool host_ok;        /* Host has already been found to be valid */
+};
+
+enum { CONN_CLOSE = 1, CONN_KEEP_ALIVE = 2, CONN_UPGRADE = 4 /* options of Connection */, CONN_UPGRADE_FIELD = 8 };
+
+/* The ids that note_field has business with. */
+#define BIT(id) (1u << (id))
+enum {
+    NOTED = BIT(HS_FIELD_CONTENT_LENGTH) | BIT(HS_FIELD_TRANSFER_ENCODING) | BIT(HS_FIELD_CONNECTION) | BIT(HS_FIELD_EXPECT) |
+            BIT(HS_FIELD_UPGRADE)
+};
+_Static_assert(HS_FIELD_IDS < 31, "field ids fit the bits of an int");
+
+__attribute__((cold, noinline)) static const char *
+refuse(struct hs_refusal *why, int status, const char *reason)
+{
+    why->status = status;
+    why->reason = reason;
+    return NULL;
+}
+
+static bool
+reject(struct hs_refusal *why, int status, const char *reason)
+{
+    refuse(why, status, reason);
+    return false;
+}
+
+static bool
+ieq(struct hs_view v, const char *lower)
+{
+    return hs_ascii_ieq(v, hs_view_of(lower));
+}
+
+/* The CRLFs that some clients send after a body, two at most (RFC 9112 2.2). */
+static const char *
+skip_empty_lines(const char *p, const char *end, struct hs_refusal *why)
+{
+    for (int lines = 0; p < end && (*p == '\r' || *p == '\n'); lines++) {
+        if (*p == '\n') {
+            return refuse(why, 400, "bare LF before the request line");
+        }
+        if (p + 1 == end) {
+            return NULL;
+        }
+        if (p[1] != '\n') {
+            return refuse(why, 400, "bare CR before the request line");
+        }
+        if (lines == 2) {
+            return refuse(why, 400, "too many empty lines before the request line");
+        }
+        p += 2;
+    }
+    return p < end ? p : NULL;
+}
+
+/* Any method but those that parse_method knows at once. */
+__attribute__((noinline)) static const char *
+parse_any_method(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct hs_refusal *why)
+{
+    enum { REGISTERED = 7 }; /* bytes of the longest method that the core knows: no limit is lower */
+    const char *q = hs_scan_token_bytes(p, end);
+    size_t n = (size_t)(q - p);
+    if (n > REGISTERED && n > limits->method_size) {
+        return refuse(why, 501, "method too long");
+    }
+    if (q == end) {
+        return NULL;
+    }
+    if (n == 0 || *q != ' ') {
+        return refuse(why, 400, "bad byte in the method");
+    }
+    if (hs_view_eq((struct hs_view){ p, n }, HS_VIEW("CONNECT"))) {
+        return refuse(why, 501, "CONNECT");
+    }
+    r->method.len = (uint32_t)n;
+    r->method_id = (uint8_t)hs_method_lookup((struct hs_view){ p, n });
+    return q + 1;
+}
+
+static inline const char *
+parse_method(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct hs_refusal *why)
+{
+    r->method.off = (uint32_t)(p - r->base);
+    uint32_t w = hs_scan_load32(p);
+    if (w == hs_scan_load32("GET ") && p + 4 <= end) {
+        r->method.len = 3;
+        r->method_id = HS_METHOD_GET;
+        return p + 4;
+    }
+    if (w == hs_scan_load32("POST") && p + 5 <= end && p[4] == ' ') {
+        r->method.len = 4;
+        r->method_id = HS_METHOD_POST;
+        return p + 5;
+    }
+    return parse_any_method(p, end, limits, r, why);
+}
+
+/* The target that starts at p and stops at q does not end there with a blank, or is too long. */
+__attribute__((cold, noinline)) static const char *
+target_stopped(const char *p, const char *q, const char *end, const struct hs_head_limits *limits, struct hs_refusal *why)
+{
+    q = q < end ? q : end;
+    if ((size_t)(q - p) > limits->target_size) {
+        return refuse(why, 414, "request target too long");
+    }
+    if (q == end) {
+        return NULL;
+    }
+    if (*q == '\r' || *q == '\n') {
+        return refuse(why, 400, q == p ? "no request target" : "no HTTP version");
+    }
+    return refuse(why, 400, *q == ' ' ? "more than one blank before the request target" : "bad byte in the request target");
+}
+
+/* The target and the blank after it. Origin-form is taken apart on the way, the others by split_target. */
+static inline const char *
+parse_target(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct hs_refusal *why)
+{
+    uint32_t off = (uint32_t)(p - r->base);
+    const char *q;
+    r->query = (struct hs_slice){ 0, 0 };
+    r->has_query = false;
+    r->target_form = HS_TARGET_ORIGIN;
+    if (*p == '/') {
+        bool plain;
+        q = hs_scan_path(p, end, &plain);
+        r->plain_path = plain;
+        r->path = (struct hs_slice){ off, (uint32_t)(q - p) };
+        if (q < end && *q == '?') {
+            const char *query = q + 1;
+            q = hs_scan_target(query, end);
+            r->has_query = true;
+            r->query = (struct hs_slice){ (uint32_t)(query - r->base), (uint32_t)(q - query) };
+        }
+    } else {
+        q = hs_scan_target(p, end);
+        r->plain_path = false;
+        if (q == p) {
+            return target_stopped(p, q, end, limits, why);
+        }
+    }
+    uint32_t n = (uint32_t)(q - p);
+    r->target = (struct hs_slice){ off, n };
+    if (q >= end || *q != ' ' || n > limits->target_size) {
+        return target_stopped(p, q, end, limits, why);
+    }
+    return q + 1;
+}
+
+/* HTTP-version and the CRLF after it, byte by byte: anything but HTTP/1.1, whole. */
+__attribute__((noinline)) static const char *
+parse_any_version(const char *p, const char *end, struct hs_request *r, struct hs_refusal *why)
+{
+    static const char form[] = "HTTP/0.0\r\n"; /* 0: a digit */
+    for (size_t i = 0; i < sizeof form - 1; i++) {
+        if (p + i == end) {
+            return NULL;
+        }
+        if (form[i] == '0' ? !hs_ascii_is_digit(p[i]) : p[i] != form[i]) {
+            return refuse(why, 400, i < 8 ? "malformed HTTP version" : "request line does not end after the HTTP version");
+        }
+    }
+    if (p[5] != '1' || p[7] > '1') {
+        return refuse(why, 505, "HTTP version");
+    }
+    r->version_minor = (uint8_t)(p[7] - '0');
+    return p + 10;
+}
+
+static inline const char *
+parse_version(const char *p, const char *end, struct hs_request *r, struct hs_refusal *why)
+{
+    r->version_major = 1;
+    if (hs_scan_load64(p) == hs_scan_load64("HTTP/1.1") && hs_scan_load16(p + 8) == hs_scan_load16("\r\n") && p + 10 <= end) {
+        r->version_minor = 1;
+        return p + 10;
+    }
+    return parse_any_version(p, end, r, why);
+}
+
+/* Target forms that do not start with '/' (RFC 9112 3.2.2, 3.2.4). */
+__attribute__((noinline)) static bool
+split_target(struct hs_request *r, struct hs_refusal *why)
+{
+    struct hs_view t = hs_request_view(r, r->target);
+    if (t.n == 1 && t.p[0] == '*') {
+        if (r->method_id != HS_METHOD_OPTIONS) {
+            return reject(why, 400, "'*' with a method other than OPTIONS");
+        }
+        r->target_form = HS_TARGET_ASTERISK;
+        r->path = (struct hs_slice){ r->target.off, 0 };
+        return true;
+    }
+    size_t scheme = hs_absolute_form(t);
+    if (scheme == 0) {
+        return reject(why, 400, "request target of no known form");
+    }
+    size_t host_end = scheme;
+    while (host_end < t.n && t.p[host_end] != '/' && t.p[host_end] != '?') {
+        host_end++;
+    }
+    size_t path_end = host_end;
+    while (path_end < t.n && t.p[path_end] != '?') {
+        path_end++;
+    }
+    if (!hs_authority_ok((struct hs_view){ t.p + scheme, host_end - scheme })) {
+        return reject(why, 400, "bad authority in the request target");
+    }
+    r->target_form = HS_TARGET_ABSOLUTE;
+    r->host = (struct hs_slice){ r->target.off + (uint32_t)scheme, (uint32_t)(host_end - scheme) };
+    r->path = (struct hs_slice){ r->target.off + (uint32_t)host_end, (uint32_t)(path_end - host_end) };
+    r->plain_path = hs_scan_path_is_plain(t.p + host_end, t.p + path_end);
+    if (path_end < t.n) {
+        r->has_query = true;
+        r->query = (struct hs_slice){ r->target.off + (uint32_t)path_end + 1, (uint32_t)(t.n - path_end - 1) };
+    }
+    return true;
+}
+
+static inline const char *
+parse_request_line(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct hs_refusal *why)
+{
+    r->host = (struct hs_slice){ 0, 0 };
+    p = parse_method(p, end, limits, r, why);
+    if (p != NULL) {
+        p = parse_target(p, end, limits, r, why);
+    }
+    if (p != NULL) {
+        p = parse_version(p, end, r, why);
+    }
+    if (p != NULL && r->base[r->target.off] != '/' && !split_target(r, why)) {
+        return NULL;
+    }
+    return p;
+}
+
+/* A field name that is no token: says what is wrong with its first bad byte q. start: of the line. */
+__attribute__((cold, noinline)) static const char *
+bad_name(const char *start, const char *q, struct hs_refusal *why)
+{
+    if (*q == ' ' || *q == '\t') {
+        return refuse(why, 400, q == start ? "field line starts with a blank" : "blank before the colon");
+    }
+    if (q == start && *q == ':') {
+        return refuse(why, 400, "empty field name");
+    }
+    if (*q == '\r' || *q == '\n') {
+        return refuse(why, 400, *q == '\n' ? "bare LF" : q == start ? "bare CR" : "field line without a colon");
+    }
+    return refuse(why, 400, "bad byte in a field name");
+}
+
+/* A line that is not a name with its colon, or is one field too many. */
+__attribute__((cold, noinline)) static const char *
+line_stopped(const char *p, const char *end, bool full, struct hs_refusal *why)
+{
+    if (p >= end || (*p == '\r' && p + 1 == end)) {
+        return NULL;
+    }
+    if (full && *p != '\r' && *p != '\n') {
+        return refuse(why, 431, "too many fields");
+    }
+    const char *q = hs_scan_token_bytes(p, end);
+    if (q - p > UINT16_MAX) {
+        return refuse(why, 431, "field name too long");
+    }
+    return q == end ? NULL : bad_name(p, q, why);
+}
+
+/* The end of a value of which [.., q) is printable ASCII and q is not the start of its CRLF. */
+__attribute__((cold, noinline)) static const char *
+finish_value(const char *q, const char *end, struct hs_refusal *why)
+{
+    if (q < end) {
+        q = hs_scan_value(q, end);
+    }
+    if (q >= end || (*q == '\r' && q + 1 == end)) {
+        return NULL;
+    }
+    if (*q == '\r' && q[1] == '\n') {
+        return q;
+    }
+    return refuse(why, 400,
+                  *q == '\n'   ? "bare LF in a field line"
+                  : *q == '\r' ? "bare CR in a field line"
+                               : "control byte in a field value");
+}
+
+static inline bool
+is_blank(char b)
+{
+    return b == ' ' || b == '\t';
+}
+
+/* The options of a Connection field (RFC 9110 7.6.1). */
+static void
+note_connection(struct hs_view v, struct framing *fr)
+{
+    while (v.n > 0) {
+        const char *comma = memchr(v.p, ',', v.n);
+        size_t n = comma != NULL ? (size_t)(comma - v.p) : v.n;
+        struct hs_view option = { v.p, n };
+        while (option.n > 0 && is_blank(option.p[option.n - 1])) {
+            option.n--;
+        }
+        while (option.n > 0 && is_blank(*option.p)) {
+            option.p++;
+            option.n--;
+        }
+        if (ieq(option, "close")) {
+            fr->connection |= CONN_CLOSE;
+        } else if (ieq(option, "keep-alive")) {
+            fr->connection |= CONN_KEEP_ALIVE;
+        } else if (ieq(option, "upgrade")) {
+            fr->connection |= CONN_UPGRADE;
+        }
+        n += comma != NULL;
+        v = (struct hs_view){ v.p + n, v.n - n };
+    }
+}
+
+/* Remembers a field that says how the message is to be read; false when it is there for the second time. */
+__attribute__((noinline)) static bool
+note_field(const struct hs_request *r, const struct hs_field *f, struct framing *fr, struct hs_refusal *why)
+{
+    const struct hs_field **slot;
+    const char *doubled;
+    switch ((enum hs_field_id)f->id) {
+    case HS_FIELD_CONTENT_LENGTH:
+        slot = &fr->length;
+        doubled = "more than one Content-Length";
+        break;
+    case HS_FIELD_TRANSFER_ENCODING:
+        slot = &fr->coding;
+        doubled = "more than one Transfer-Encoding";
+        break;
+    case HS_FIELD_EXPECT:
+        if (fr->expect != NULL) {
+            return reject(why, 417, "more than one Expect");
+        }
+        fr->expect = f;
+        return true;
+    case HS_FIELD_CONNECTION: {
+        struct hs_view v = hs_field_value(r, f);
+        if (v.n == 10 && hs_scan_ieq64(v.p, hs_scan_load64("keep-ali")) && hs_scan_ieq64(v.p + 2, hs_scan_load64("ep-alive"))) {
+            fr->connection |= CONN_KEEP_ALIVE; /* what browsers send */
+        } else {
+            note_connection(v, fr);
+        }
+        return true;
+    }
+    default: /* Upgrade */
+        fr->connection |= CONN_UPGRADE_FIELD;
+        return true;
+    }
+    if (*slot != NULL) {
+        return reject(why, 400, doubled);
+    }
+    *slot = f;
+    return true;
+}
+
+/* Where the value of a Host ends that is a name or IPv4 address with a port of up to four digits or none, as nearly all are, and goes
+ * up to its CRLF. p is after the colon. NULL: any other value; it has to be looked at closely. */
+static inline const char *
+common_host_end(const char *p, const char *end)
+{
+    p += *p == ' ';
+    if (p >= end) {
+        return NULL;
+    }
+    bool labels;
+    const char *q = hs_scan_host(p, end, &labels);
+    if (q >= end || q - p > 255 || q == p || !labels) {
+        return NULL;
+    }
+    if (*q == ':') {
+        const char *port = ++q;
+        while (q < end && hs_ascii_is_digit(*q)) {
+            q++;
+        }
+        if (q == end || q - port > 4 || q == port) {
+            return NULL;
+        }
+    }
+    return *q == '\r' ? q : NULL;
+}
+
+/* The field lines and the empty line after them. */
+static inline const char *
+parse_fields(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct framing *fr,
+             struct hs_refusal *why)
+{
+    const char *base = r->base;
+    struct hs_field *f = r->fields;
+    const struct hs_field *full = f + limits->fields;
+    const uint16_t crlf = hs_scan_load16("\r\n");
+    for (; hs_scan_load16(p) != crlf || p + 2 > end; f++) {
+        const char *colon = hs_scan_colon(p, end);
+        size_t name_len = (size_t)(colon - p);
+        if (colon >= end || name_len - 1 >= UINT16_MAX || f == full) {
+            return line_stopped(p, end, f == full, why);
+        }
+        enum hs_field_id id = hs_field_match((struct hs_view){ p, name_len });
+        if (id == HS_FIELD_OTHER && !hs_scan_is_token(p, colon)) {
+            return line_stopped(p, end, false, why);
+        }
+        const char *value = colon + 1;
+        const char *line_end = NULL;
+        if (id == HS_FIELD_HOST) {
+            if (fr->host != NULL) {
+                return refuse(why, 400, "more than one Host");
+            }
+            fr->host = f;
+            line_end = common_host_end(value, end);
+            fr->host_ok = line_end != NULL;
+        }
+        if (line_end == NULL) {
+            line_end = hs_scan_printable(value, end);
+        }
+        if (line_end + 2 > end || hs_scan_load16(line_end) != crlf) {
+            line_end = finish_value(line_end, end, why);
+            if (line_end == NULL) {
+                return NULL;
+            }
+        }
+        if (*value == ' ' && value[1] > ' ') {
+            value++;
+        } else {
+            while (is_blank(*value)) { /* ends at the CR at the latest */
+                value++;
+            }
+        }
+        const char *value_end = line_end;
+        while (value_end[-1] <= ' ' && is_blank(value_end[-1]) && value_end > value) {
+            value_end--;
+        }
+        f->name_off = (uint32_t)(p - base);
+        f->value_off = (uint32_t)(value - base);
+        f->value_len = (uint32_t)(value_end - value);
+        f->name_len = (uint16_t)name_len;
+        f->id = (uint16_t)id;
+        if ((NOTED >> id & 1) != 0 && !note_field(r, f, fr, why)) {
+            return NULL;
+        }
+        p = line_end + 2;
+    }
+    r->nfields = (uint16_t)(f - r->fields);
+    return p + 2;
+}
+
+/* Whether a field's value is set apart from its colon by one blank or none, and has none after it. */
+static bool
+is_tight(const struct hs_request *r, const struct hs_field *f)
+{
+    const char *p = r->base + f->value_off;
+    return (p[-1] == ':' || (p[-1] == ' ' && p[-2] == ':')) && p[f->value_len] == '\r';
+}
+
+/* Transfer-Encoding has to be "chunked" and nothing else, without odd blanks even where the grammar lets them be. Codings that exist but are
+ * not done here are told apart (501) from what is only a way to make two servers disagree (400). */
+static bool
+check_coding(struct hs_request *r, const struct hs_field *f, struct hs_refusal *why)
+{
+    static const char *const known[] = { "gzip", "deflate", "compress", "x-gzip", "x-compress" };
+    struct hs_view v = hs_field_value(r, f);
+    if (r->version_minor == 0) {
+        return reject(why, 400, "Transfer-Encoding in HTTP/1.0");
+    }
+    if (!is_tight(r, f)) {
+        return reject(why, 400, "odd blanks around Transfer-Encoding");
+    }
+    if (ieq(v, "chunked")) {
+        r->chunked = true;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i]);
+        if (v.n < n || !ieq((struct hs_view){ v.p, n }, known[i])) {
+            continue;
+        }
+        struct hs_view rest = { v.p + n, v.n - n };
+        if (rest.n == 0 || ieq(rest, ", chunked") || ieq(rest, ",chunked")) {
+            return reject(why, 501, "transfer coding that is not done here");
+        }
+    }
+    return reject(why, 400, "Transfer-Encoding other than chunked");
+}
+
+/* Where the body ends (RFC 9112 6.3): one Content-Length or one Transfer-Encoding, never both. */
+static bool
+check_length(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
+{
+    if (fr->coding != NULL) {
+        if (fr->length != NULL) {
+            return reject(why, 400, "Content-Length and Transfer-Encoding");
+        }
+        return check_coding(r, fr->coding, why);
+    }
+    long long n;
+    if (hs_ascii_to_int64(hs_field_value(r, fr->length), &n) != 0) {
+        return reject(why, 400, "Content-Length is no number in range");
+    }
+    r->content_length = n;
+    return true;
+}
+
+/* Host as RFC 9112 3.2 and 3.2.2 want it, and as the authority of the absolute-form says it. */
+static bool
+check_host(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
+{
+    if (fr->host == NULL) {
+        return r->version_minor == 0 || reject(why, 400, "no Host");
+    }
+    struct hs_view host = hs_field_value(r, fr->host);
+    if (r->target_form == HS_TARGET_ABSOLUTE) {
+        bool https = r->base[r->target.off + 4] != ':';
+        return hs_authority_same(hs_request_view(r, r->host), host, https ? 443 : 80) ||
+               reject(why, 400, "Host differs from the request target");
+    }
+    if (host.n == 0) {
+        return r->version_minor == 0 || r->target_form == HS_TARGET_ASTERISK || reject(why, 400, "empty Host");
+    }
+    r->host = (struct hs_slice){ fr->host->value_off, fr->host->value_len };
+    return fr->host_ok || hs_authority_ok(host) || reject(why, 400, "bad Host");
+}
+
+/* What only the whole head can tell. */
+static inline bool
+check_head(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
+{
+    r->chunked = false;
+    r->content_length = -1;
+    r->expect_continue = false;
+    r->keep_alive = r->version_minor != 0;
+    r->upgrade = false;
+    if (fr->connection != 0) {
+        const unsigned upgrade = CONN_UPGRADE | CONN_UPGRADE_FIELD;
+        r->upgrade = (fr->connection & upgrade) == upgrade && r->version_minor != 0; /* RFC 9110 7.8 */
+        r->keep_alive = (fr->connection & CONN_CLOSE) == 0 && (r->keep_alive || (fr->connection & CONN_KEEP_ALIVE) != 0);
+    }
+    if (!check_host(r, fr, why)) {
+        return false;
+    }
+    if ((fr->length != NULL || fr->coding != NULL) && !check_length(r, fr, why)) {
+        return false;
+    }
+    if (fr->expect != NULL) {
+        if (!ieq(hs_field_value(r, fr->expect), "100-continue")) {
+            return reject(why, 417, "Expect other than 100-continue");
+        }
+        r->expect_continue = r->version_minor != 0; /* RFC 9110 10.1.1 */
+    }
+    return true;
+}
+
+/* Whether bytes [seen, len) can change nothing: they hold no LF and cross no limit. Where the longest method and the
+ * longest target would have ended counts as a limit, so that a line without end is refused for what it is. */
+static bool
+nothing_new(const char *buf, size_t len, size_t seen, const struct hs_head_limits *limits)
+{
+    size_t method_end = 4 + (size_t)limits->method_size + 1; /* 4: the empty lines before it */
+    size_t target_end = method_end + 1 + limits->target_size;
+    return len < limits->head_size && !(seen < method_end && len >= method_end) && !(seen < target_end && len >= target_end) &&
+           (len <= seen || memchr(buf + seen, '\n', len - seen) == NULL);
+}
+
+enum hs_parse
+hs_request_parse(const char *buf, size_t len, size_t seen, const struct hs_head_limits *limits, struct hs_request *r,
+                 struct hs_refusal *why)
+{
+    if (seen != 0 && nothing_new(buf, len, seen, limits)) {
+        return HS_PARSE_MORE;
+    }
+    /* Bytes beyond the limit are never looked at, so they cannot change the answer. */
+    const char *end = buf + (len < limits->head_size ? len : limits->head_size);
+    const char *p = buf;
+    struct framing fr = { 0 };
+    r->base = buf;
+    *why = (struct hs_refusal){ 0, NULL };
+    if (*p <= '\r') { /* also true of what no head starts with */
+        p = skip_empty_lines(p, end, why);
+    }
+    if (p != NULL) {
+        p = parse_request_line(p, end, limits, r, why);
+    }
+    if (p != NULL) {
+        p = parse_fields(p, end, limits, r, &fr, why);
+    }
+    if (p != NULL) {
+        r->size = (uint32_t)(p - buf);
+        return check_head(r, &fr, why) ? HS_PARSE_DONE : HS_PARSE_REFUSED;
+    }
+    if (why->status == 0 && len >= limits->head_size) {
+        refuse(why, 431, "request head too large");
+    }
+    return why->status != 0 ? HS_PARSE_REFUSED : HS_PARSE_MORE;
+}
