@@ -407,6 +407,9 @@ hs_loop_turn(struct hs_loop *loop, bool may_block)
     }
     turn_close(loop);
     loop->driven = false;
+    if (!loop->owns_base && !TAILQ_EMPTY(&loop->deferred)) {
+        kick(loop); /* the next turn may be its owner's */
+    }
     return err;
 }
 
