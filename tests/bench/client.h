@@ -20,39 +20,39 @@ struct client;
 enum reply_state { REPLY_HEAD, REPLY_LENGTH, REPLY_CHUNK_SIZE, REPLY_CHUNK_DATA, REPLY_TRAILER };
 
 struct client_conn {
-  int fd;
-  uint8_t want_write;       /* registered for EPOLLOUT */
-  uint8_t reply;            /* enum reply_state */
-  uint8_t closing;          /* the answer being read said Connection: close */
-  uint8_t answered;         /* an answer has come since the connection was opened */
-  uint16_t status;          /* of the answer being read */
-  unsigned next;            /* the request of the rotation that comes next */
-  unsigned in_flight;       /* requests sent whose answers have not ended */
-  const char *out;          /* bytes still to be sent, within the client's requests */
-  size_t out_left;
-  uint64_t left;            /* bytes of the body or chunk still to come */
-  char *held;               /* part of a head, or of a chunked framing line, read so far */
-  size_t held_len;
-  uint64_t started;         /* free for the user: when the request was sent, or should have been */
+    int fd;
+    uint8_t want_write; /* registered for EPOLLOUT */
+    uint8_t reply;      /* enum reply_state */
+    uint8_t closing;    /* the answer being read said Connection: close */
+    uint8_t answered;   /* an answer has come since the connection was opened */
+    uint16_t status;    /* of the answer being read */
+    unsigned next;      /* the request of the rotation that comes next */
+    unsigned in_flight; /* requests sent whose answers have not ended */
+    const char *out;    /* bytes still to be sent, within the client's requests */
+    size_t out_left;
+    uint64_t left; /* bytes of the body or chunk still to come */
+    char *held;    /* part of a head, or of a chunked framing line, read so far */
+    size_t held_len;
+    uint64_t started; /* free for the user: when the request was sent, or should have been */
 };
 
 struct client_options {
-  int port;
-  unsigned connections;
-  unsigned pipeline;         /* requests sent at once, 1 and more */
-  const char *requests;      /* file with the requests of the rotation, one after another */
-  const char *first;         /* file with the request that opens each connection, or NULL for the rotation's first */
+    int port;
+    unsigned connections;
+    unsigned pipeline;    /* requests sent at once, 1 and more */
+    const char *requests; /* file with the requests of the rotation, one after another */
+    const char *first;    /* file with the request that opens each connection, or NULL for the rotation's first */
 };
 
 struct client {
-  struct client_options options;
-  struct client_conn *conns;
-  int loop;                  /* the epoll descriptor */
-  uint64_t replies, not_ok, reconnects;
-  uint64_t head_bytes, body_bytes;
-  void *arg;                 /* for the callback */
-  /* One answer has ended on conn at now (ns); may call client_send(). */
-  void (*on_reply)(struct client *client, struct client_conn *conn, uint64_t now);
+    struct client_options options;
+    struct client_conn *conns;
+    int loop; /* the epoll descriptor */
+    uint64_t replies, not_ok, reconnects;
+    uint64_t head_bytes, body_bytes;
+    void *arg; /* for the callback */
+    /* One answer has ended on conn at now (ns); may call client_send(). */
+    void (*on_reply)(struct client *client, struct client_conn *conn, uint64_t now);
 };
 
 /* CLOCK_MONOTONIC in nanoseconds. */

@@ -9,8 +9,8 @@
 enum { HIST_SPLIT_BITS = 7, HIST_BUCKETS = (64 - HIST_SPLIT_BITS + 1) << HIST_SPLIT_BITS };
 
 struct hist {
-  uint64_t count, max, sum;
-  uint64_t buckets[HIST_BUCKETS];
+    uint64_t count, max, sum;
+    uint64_t buckets[HIST_BUCKETS];
 };
 
 /* Forgets everything. */

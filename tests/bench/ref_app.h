@@ -16,25 +16,25 @@
 
 /* What a connection wants of its loop next. */
 enum ref_want {
-  REF_CLOSE, /* the connection is over: call ref_conn_fini() and forget it */
-  REF_READ,  /* tell when it is readable */
-  REF_WRITE, /* tell when it is writable, and do not read meanwhile */
+    REF_CLOSE, /* the connection is over: call ref_conn_fini() and forget it */
+    REF_READ,  /* tell when it is readable */
+    REF_WRITE, /* tell when it is writable, and do not read meanwhile */
 };
 
 struct ref_pending;
 
 struct ref_conn {
-  int fd;                      /* the connected, non-blocking socket; owned */
-  unsigned body_total;         /* bytes in the request body being read */
-  unsigned body_left;          /* of these, still to come */
-  struct ref_pending *pending; /* what could not be finished, or NULL */
+    int fd;                      /* the connected, non-blocking socket; owned */
+    unsigned body_total;         /* bytes in the request body being read */
+    unsigned body_left;          /* of these, still to come */
+    struct ref_pending *pending; /* what could not be finished, or NULL */
 };
 
 /* The options that both servers take. */
 struct ref_options {
-  int port;          /* TCP port on 127.0.0.1 */
-  const char *files; /* the directory served under /files/, or NULL */
-  unsigned gather;   /* 16 KiB pieces of a stream that one write carries, 1 to 64 */
+    int port;          /* TCP port on 127.0.0.1 */
+    const char *files; /* the directory served under /files/, or NULL */
+    unsigned gather;   /* 16 KiB pieces of a stream that one write carries, 1 to 64 */
 };
 
 /* Reads the command line: PORT [-d DIR] [-g PIECES]. Ends the process with a usage text when it makes no sense. */

@@ -83,15 +83,24 @@ def _on_signal(number, _frame):
     sys.exit(128 + number)
 
 
-def start_run():
-    """To be called first: takes the lock (one benchmark at a time) and sees to it that everything is put back."""
+_lock = None  # open, and so held, until the process ends
+
+
+def start_run(wait=0.0):
+    """To be called first: takes the lock (one benchmark at a time; waits for it so many seconds) and sees to it that
+    everything is put back at the end."""
+    global _lock
     OUT.mkdir(parents=True, exist_ok=True)
-    lock = open(OUT / "lock", "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"bench: another benchmark is running in {OUT}")
-    globals()["_lock"] = lock  # held until the process ends
+    _lock = open(OUT / "lock", "w")
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                sys.exit(f"bench: another benchmark is running in {OUT}")
+            time.sleep(0.5)
     atexit.register(_finish)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _on_signal)

@@ -80,14 +80,16 @@ class ClosedLoop:
             self.popen.wait()
 
 
-def _expect(result, body_bytes):
+def expect(result, body_bytes=None):
+    """Raises LoadError when not every answer was a whole 200."""
     if result["not_ok"]:
         raise LoadError(f"{result['not_ok']} of {result['requests']} answers were not 200")
     if body_bytes is not None and result.get("body_bytes") not in (None, result["requests"] * body_bytes):
         raise LoadError(f"{result['body_bytes']} bytes of bodies in {result['requests']} answers of {body_bytes}")
 
 
-def _cost(process, before, result):
+def cost(process, before, result):
+    """The figures of a run: what the server's time since `before` was per request, and what the generator saw."""
     after = process.cpu()
     number = result["requests"]
     if number == 0:
@@ -112,9 +114,9 @@ def closedloop(process, workload, seconds, body_bytes=None, warm_up=0.03):
             load.seconds(warm_up)
         before = process.cpu()
         result = load.seconds(seconds)
-        cost = _cost(process, before, result)
-    _expect(result, body_bytes)
-    return cost
+        figures = cost(process, before, result)
+    expect(result, body_bytes)
+    return figures
 
 
 def wrk(process, workload, seconds, body_bytes=None, **_ignored):
@@ -139,11 +141,11 @@ def wrk(process, workload, seconds, body_bytes=None, **_ignored):
     result = json.loads(found.group(1))
     if result["socket_errors"]:
         raise LoadError(f"wrk: {result['socket_errors']} connections broke or timed out")
-    cost = _cost(process, before, result)
-    _expect(result, None)
+    figures = cost(process, before, result)
+    expect(result, None)
     if body_bytes is not None and result["bytes"] < result["requests"] * body_bytes:
         raise LoadError(f"wrk: {result['bytes']} bytes in {result['requests']} answers of {body_bytes}")
-    return cost
+    return figures
 
 
 GENERATORS = {"wrk": wrk, "closedloop": closedloop}
@@ -163,5 +165,5 @@ def openloop(port, request_file, connections, rate, seconds, warm_up=0.3):
     if child.returncode != 0:
         raise LoadError(f"openloop: {errors.strip()}")
     result = json.loads(output)
-    _expect(result, None)
+    expect(result, None)
     return result

@@ -36,26 +36,29 @@ def spawn(command, core, environment=None, files=65536, **options):
                             env={**os.environ, **(environment or {})}, **options)
 
 
+def _children(pid):
+    """The children of a process; those of all its threads."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
 def _tree(root):
-    """root and all its descendants."""
-    children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text()
-            except OSError:
-                continue
-            children.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry))
+    """root and all its descendants that there are now."""
     found, waiting = [], [root]
     while waiting:
         pid = waiting.pop()
-        found.append(pid)
-        waiting.extend(children.get(pid, []))
+        try:
+            waiting.extend(_children(pid))
+            found.append(pid)
+        except OSError:
+            continue  # gone meanwhile
     return found
 
 
 class Process:
-    """A running server. `pids` are all its processes."""
+    """A running server, with its worker processes."""
 
     def __init__(self, command, port, environment=None, log=None, core=None, wait=20.0, files=65536):
         self.port = port
@@ -68,7 +71,11 @@ class Process:
             output.close()
         env.at_end(self.stop)
         self._await_port(wait)
-        self.pids = _tree(self.popen.pid)
+
+    @property
+    def pids(self):
+        """All its processes: a master may start its workers after it began to listen."""
+        return _tree(self.popen.pid)
 
     def _await_port(self, seconds):
         while time.monotonic() - self.started < seconds:
