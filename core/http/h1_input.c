@@ -440,6 +440,7 @@ h1_exchange_over(struct h1_conn *c)
         h1_time_input(c, &c->h->head_q);
     }
     if (c->h->input != c) {
+        h1_push(c, false);
         hs_defer(c->h->loop, &c->again);
     }
 }

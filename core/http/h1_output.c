@@ -154,10 +154,10 @@ h1_on_writable(struct h1_conn *c)
 
 /* --- the session's calls --- */
 
-static int
-h1_respond(struct hs_stream *st, const struct hs_response *r)
+/* Decides framing and persistence. */
+static struct hs_response_head
+make_head(struct h1_conn *c, const struct hs_response *r)
 {
-    struct h1_conn *c = conn_of(st);
     bool no_length = r->length < 0 && !r->no_content;
     bool forbidden = r->status == 204 || r->status < 200; /* RFC 9110 8.6 */
 
@@ -169,7 +169,8 @@ h1_respond(struct hs_stream *st, const struct hs_response *r)
     if (c->close_delimited) {
         c->keep = false;
     }
-    const struct hs_response_head head = {
+    c->head_out = true;
+    return (struct hs_response_head){
         .status = r->status,
         .reason = r->reason,
         .fields = r->fields,
@@ -180,9 +181,16 @@ h1_respond(struct hs_stream *st, const struct hs_response *r)
         .keep_alive = c->keep && c->minor == 0,
         .date = !r->has_date,
     };
+}
+
+static int
+h1_respond(struct hs_stream *st, const struct hs_response *r)
+{
+    struct h1_conn *c = conn_of(st);
+    const struct hs_response_head head = make_head(c, r);
     size_t bound = hs_response_head_bound(&head);
     char *dst = gather_space(c, bound);
-    c->head_out = true;
+
     if (dst) {
         c->h->gather_len += (size_t)(hs_response_head_write(dst, &head) - dst);
         return 0;
@@ -394,6 +402,29 @@ h1_finish(struct hs_stream *st)
     h1_leave(c);
 }
 
+static int
+h1_send(struct hs_stream *st, const struct hs_response *r, struct hs_view content)
+{
+    struct h1_conn *c = conn_of(st);
+    struct hs_h1 *h = c->h;
+
+    if (content.n > H1_COPY_MAX || c->broken) {
+        return E2BIG;
+    }
+    const struct hs_response_head head = make_head(c, r);
+    char *dst = gather_space(c, hs_response_head_bound(&head) + content.n);
+    if (!dst) {
+        return E2BIG;
+    }
+    char *end = hs_response_head_write(dst, &head);
+    memcpy(end, content.p, content.n);
+    h->gather_len += (size_t)(end - dst) + content.n;
+    h1_enter(c);
+    h1_exchange_over(c);
+    h1_leave(c);
+    return 0;
+}
+
 static void
 h1_abort(struct hs_stream *st)
 {
@@ -438,6 +469,7 @@ const struct hs_stream_ops h1_stream_ops = {
     .respond = h1_respond,
     .write = h1_write,
     .sendfile = h1_sendfile,
+    .send = h1_send,
     .flush = h1_flush,
     .finish = h1_finish,
     .abort = h1_abort,

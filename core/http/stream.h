@@ -42,6 +42,8 @@ struct hs_stream_ops {
     ssize_t (*write)(struct hs_stream *st, const struct iovec *iov, int iovcnt, unsigned flags);
     /* Content bytes from a file: as write with HS_WRITE_KEEP. -1 with ENOTSUP: read and write instead; EIO: the file is shorter. */
     ssize_t (*sendfile)(struct hs_stream *st, int fd, off_t off, size_t n);
+    /* A whole small response at once: as respond, write of all its content, finish. 0; ENOMEM or E2BIG: nothing was done, use those. */
+    int (*send)(struct hs_stream *st, const struct hs_response *r, struct hs_view content);
     /* Gives everything taken so far to the kernel. */
     void (*flush)(struct hs_stream *st);
     /* No more content: the exchange is over for the session. */

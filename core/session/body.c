@@ -17,8 +17,10 @@ body_init(ec_httpsrv_session *s)
 {
     struct session_body *b = &s->body;
 
-    b->max = s->env->limits.max_body;
-    b->expected = s->req.chunked || s->req.content_length > 0;
+    *b = (struct session_body){
+        .max = s->env->limits.max_body,
+        .expected = s->req.chunked || s->req.content_length > 0,
+    };
     b->complete = !b->expected;
 }
 

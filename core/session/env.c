@@ -3,6 +3,7 @@
  * handle that a script has kept never means another request. */
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,9 +185,7 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     if (s) {
         env->free = s->hash_next;
         env->nfree--;
-        struct hs_arena arena = s->arena;
-        memset(s, 0, sizeof *s);
-        s->arena = arena;
+        memset(&s->zero_begin, 0, offsetof(ec_httpsrv_session, zero_end) - offsetof(ec_httpsrv_session, zero_begin));
     } else {
         s = calloc(1, sizeof *s);
         if (!s) {
@@ -194,7 +193,9 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
         }
         hs_arena_init(&s->arena, SESSION_ARENA_MAX);
     }
-    s->refs = 1;
+    atomic_init(&s->refs, 1);
+    atomic_init(&s->suspend, NOT_SUSPENDED);
+    s->state = SESSION_RUNNING;
     s->env = env;
     s->st = st;
     s->serial = ++env->next_serial;
@@ -288,7 +289,7 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     env->current = s;
     body_init(s);
     s->in_begin = true;
-    ec_httpsrv_session_addref(s);
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     session_run(s, true);
     s->in_begin = false;
     if (s->state != SESSION_ENDED && session_retain(s) != 0) {

@@ -540,6 +540,40 @@ complete(ec_httpsrv_session *s)
     }
 }
 
+bool
+pump_whole(ec_httpsrv_session *s)
+{
+    const struct segment *g = TAILQ_FIRST(&s->segments);
+    struct hs_stream *st = s->st;
+    struct hs_view content = { "", 0 };
+
+    if (s->head_sent || s->pumping || s->script_length >= 0 || s->req.method_id == HS_METHOD_HEAD || s->status == 204 ||
+        s->status == 304 || (g && (g->io || TAILQ_NEXT(g, link)))) {
+        return false;
+    }
+    if (g) {
+        content = (struct hs_view){ g->data + g->off, g->len - g->off };
+    }
+    const struct hs_response r = {
+        .status = s->status,
+        .reason = s->reason,
+        .fields = s->fields,
+        .nfields = s->nfields,
+        .length = (int64_t)content.n,
+        .close = s->script_close,
+        .has_date = s->script_date,
+    };
+    s->st = NULL;
+    if (st->ops->send(st, &r, content) != 0) {
+        s->st = st;
+        return false;
+    }
+    s->head_sent = true;
+    s->body_sent = content.n;
+    session_end(s);
+    return true;
+}
+
 static void
 fail_late(ec_httpsrv_session *s)
 {

@@ -52,6 +52,61 @@ hs_session_response_reset(ec_httpsrv_session *s)
     return err;
 }
 
+/* --- header fields --- */
+
+static unsigned
+find_field(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id, unsigned from)
+{
+    for (unsigned i = from; i < s->nfields; i++) {
+        const struct hs_out_field *f = &s->fields[i];
+        if (f->id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(f->name, name))) {
+            return i;
+        }
+    }
+    return s->nfields;
+}
+
+static void
+remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < s->nfields; i++) {
+        bool same = s->fields[i].id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(s->fields[i].name, name));
+        if (!same) {
+            s->fields[kept++] = s->fields[i];
+        }
+    }
+    s->nfields = kept;
+}
+
+static int
+add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
+{
+    if (s->nfields == s->fields_cap) {
+        unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
+        struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
+        if (!f) {
+            return ENOMEM;
+        }
+        if (s->nfields) {
+            memcpy(f, s->fields, s->nfields * sizeof *f);
+        }
+        s->fields = f;
+        s->fields_cap = cap;
+    }
+    char *copy = hs_arena_alloc(&s->arena, name.n + value.n + 2);
+    if (!copy) {
+        return ENOMEM;
+    }
+    memcpy(copy, name.p, name.n);
+    copy[name.n] = '\0';
+    memcpy(copy + name.n + 1, value.p ? value.p : "", value.n);
+    copy[name.n + 1 + value.n] = '\0';
+    s->fields[s->nfields++] = (struct hs_out_field){ { copy, name.n }, { copy + name.n + 1, value.n }, id };
+    return 0;
+}
+
 /* --- status --- */
 
 int
@@ -62,18 +117,24 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
     if (err) {
         return err;
     }
-    if (code < 200 || code > 599 || !hs_field_value_ok(message) || (mimetype.p && !hs_field_value_ok(mimetype))) {
+    if (code < 200 || code > 599 || (mimetype.p && !hs_field_value_ok(mimetype))) {
         return EINVAL;
     }
     struct hs_view reason = { NULL, 0 };
     if (message.n && !hs_view_eq(message, hs_status_reason(code))) {
+        if (!hs_field_value_ok(message)) {
+            return EINVAL;
+        }
         reason = (struct hs_view){ hs_arena_copy(&s->arena, message), message.n };
         if (!reason.p) {
             return ENOMEM;
         }
     }
-    if (mimetype.p && (err = hs_session_header_put(s, HS_VIEW("Content-Type"), mimetype, true)) != 0) {
-        return err;
+    if (mimetype.p) {
+        remove_fields(s, HS_VIEW("Content-Type"), HS_FIELD_CONTENT_TYPE);
+        if ((err = add_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
+            return err;
+        }
     }
     s->status = code;
     s->reason = reason;
@@ -180,60 +241,7 @@ response_default_body(ec_httpsrv_session *s)
     }
 }
 
-/* --- header fields --- */
-
-static unsigned
-find_field(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id, unsigned from)
-{
-    for (unsigned i = from; i < s->nfields; i++) {
-        const struct hs_out_field *f = &s->fields[i];
-        if (f->id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(f->name, name))) {
-            return i;
-        }
-    }
-    return s->nfields;
-}
-
-static void
-remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
-{
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < s->nfields; i++) {
-        bool same = s->fields[i].id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(s->fields[i].name, name));
-        if (!same) {
-            s->fields[kept++] = s->fields[i];
-        }
-    }
-    s->nfields = kept;
-}
-
-static int
-add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
-{
-    if (s->nfields == s->fields_cap) {
-        unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
-        struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
-        if (!f) {
-            return ENOMEM;
-        }
-        if (s->nfields) {
-            memcpy(f, s->fields, s->nfields * sizeof *f);
-        }
-        s->fields = f;
-        s->fields_cap = cap;
-    }
-    char *copy = hs_arena_alloc(&s->arena, name.n + value.n + 2);
-    if (!copy) {
-        return ENOMEM;
-    }
-    memcpy(copy, name.p, name.n);
-    copy[name.n] = '\0';
-    memcpy(copy + name.n + 1, value.p ? value.p : "", value.n);
-    copy[name.n + 1 + value.n] = '\0';
-    s->fields[s->nfields++] = (struct hs_out_field){ { copy, name.n }, { copy + name.n + 1, value.n }, id };
-    return 0;
-}
+/* --- what scripts may set --- */
 
 /* The fields that the core writes itself. 0 go on, -1 done, EINVAL. */
 static int

@@ -60,6 +60,9 @@ session_wake(ec_httpsrv_session *s, enum hs_session_wait_for what, int err)
 static void
 wake_all(ec_httpsrv_session *s, int err)
 {
+    if (TAILQ_EMPTY(&s->waiters) && !s->armed) {
+        return;
+    }
     session_wake(s, HS_WAIT_BODY, err);
     session_wake(s, HS_WAIT_ROOM, err);
     session_wake(s, HS_WAIT_FLUSHED, err);
@@ -187,7 +190,9 @@ handler_ended(ec_httpsrv_session *s)
         s->final = true;
         response_default_body(s);
     }
-    pump(s);
+    if (!pump_whole(s)) {
+        pump(s);
+    }
 }
 
 /* Takes a suspension back; true when there was one, whose reference is the caller's then. */
@@ -418,15 +423,28 @@ session_end(ec_httpsrv_session *s)
     s->state = SESSION_ENDED;
     s->binding = NULL;
     s->on_abort = NULL;
-    hs_deferred_cancel(env->loop, &s->pump_later);
-    hs_deferred_cancel(env->loop, &s->resume_later);
+    if (s->pump_later.queued) {
+        hs_deferred_cancel(env->loop, &s->pump_later);
+    }
+    if (s->resume_later.queued) {
+        hs_deferred_cancel(env->loop, &s->resume_later);
+    }
     segments_drop(s);
-    body_fini(s);
-    ec_blobject_delref(s->ctx);
-    ec_blobject_delref(s->closure);
-    ec_url_details_free(s->url);
-    s->ctx = s->closure = NULL;
-    s->url = NULL;
+    if (s->body.mode != BODY_UNREAD) {
+        body_fini(s);
+    }
+    if (s->ctx) {
+        ec_blobject_delref(s->ctx);
+        s->ctx = NULL;
+    }
+    if (s->closure) {
+        ec_blobject_delref(s->closure);
+        s->closure = NULL;
+    }
+    if (s->url) {
+        ec_url_details_free(s->url);
+        s->url = NULL;
+    }
     if (s->route_release) {
         s->route_release(s->route);
         s->route_release = NULL;

@@ -77,59 +77,62 @@ struct cached_string {
 enum suspend_state { NOT_SUSPENDED, IS_SUSPENDED, RESUME_AGAIN, RESUME_FINISHED };
 
 struct _ec_httpsrv_session {
+    /* set in every new session */
     _Atomic int refs;
     _Atomic int suspend; /* enum suspend_state */
+    enum session_state state;
+    int status;
     struct hs_session_env *env;
     struct hs_stream *st; /* NULL once the exchange is over */
     uint64_t serial;
-    struct _ec_httpsrv_session *hash_next;
+    struct hs_request req;
+    int64_t started;
+    int64_t script_length; /* a Content-Length of the script's, -1 none */
+    int64_t length_left;   /* content that the head has promised and that is not sent yet; -1 no promise */
+    struct segments segments;
+    TAILQ_HEAD(, hs_session_waiter) waiters;
     TAILQ_ENTRY(_ec_httpsrv_session) live;
-    enum session_state state;
-    bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin;
-    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed, tell_abort;
+    struct session_body body; /* body_init */
+
+    /* zeroed in every new session */
+    struct {
+    } zero_begin;
+    bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin, tell_abort;
+    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed;
+    bool script_close, script_date;
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
-
-    struct hs_request req;
-    struct hs_arena arena;
     struct hs_view path;
     const char *method_c;
     struct cached_string *strings;
     ec_url_details *url;
     const char *username;
     ec_sockaddr *peer, *local;
-    int64_t started;
-
     void *route;
     const struct hs_route_options *options;
     void (*route_release)(void *route);
     ec_blobject *closure, *ctx;
     size_t base_len;
-
-    int status;
     struct hs_view reason;
     struct hs_out_field *fields;
     unsigned nfields, fields_cap;
-    int64_t script_length; /* a Content-Length of the script's, -1 none */
-    bool script_close, script_date;
-
-    struct segments segments;
-    size_t queued;        /* bytes in byte segments */
-    int64_t length_left;  /* content that the head has promised and that is not sent yet; -1 no promise */
+    size_t queued; /* bytes in byte segments */
     uint64_t body_sent;
     io_object *io_waited; /* the front io, a wake-up is armed */
     io_object *immediate; /* response_io(io, 1) that gave EAGAIN: a wake-up is armed on it */
+    void (*on_abort)(ec_httpsrv_session *sess, void *arg);
+    const struct hs_session_binding *binding;
+    struct {
+    } zero_end;
+
+    /* valid from one request to the next, or set together with what says that they are */
+    struct hs_arena arena;
+    struct _ec_httpsrv_session *hash_next;
     struct hs_deferred pump_later;
-
-    struct session_body body;
-
-    TAILQ_HEAD(, hs_session_waiter) waiters;
-    struct hs_deferred wake_later;   /* waiters that are ready, aborts to be told */
+    struct hs_deferred wake_later; /* waiters that are ready, aborts to be told */
     struct hs_deferred resume_later;
     struct hs_post resume_post;
-    void (*on_abort)(ec_httpsrv_session *sess, void *arg);
     void *on_abort_arg;
-    const struct hs_session_binding *binding;
     void *binding_data;
 };
 
@@ -185,6 +188,8 @@ void body_end(void *sess, int err, struct hs_view raw, const struct hs_field *fi
 
 /* --- pump.c --- */
 void pump(ec_httpsrv_session *s);
+/* The handler has ended and its content is one small run of bytes: all of it in one call. False: it is not so, pump. */
+bool pump_whole(ec_httpsrv_session *s);
 /* Lets the pump run in the next turn. */
 void pump_soon(ec_httpsrv_session *s);
 void pump_on_writable(void *sess);
