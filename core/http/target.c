@@ -181,6 +181,9 @@ hs_path_normalise(struct hs_view path, bool encoded_slash, char *dst, size_t *le
             if (dots == 2) {
                 do {
                     d--;
+                    if (*d == '%' && encoded_slash) {
+                        return EINVAL;
+                    }
                 } while (d[-1] != '/');
             }
         } else if (n > 0 && p < end) {

@@ -12,7 +12,8 @@
  * merged. dst has room for path.n + 1 bytes, does not overlap the path, and gets a NUL; *len its length. A final '/' (or "/.", "/..")
  * is kept as '/'. Empty segments go first: "/a//../b" is "/b".
  * encoded_slash: %2F and %5C stay the three characters sent, and %25 does too, so that the owner of the route can decode what it gets
- * once more without taking "%252F" for "%2F"; a dot segment that this second decoding would bring to light ("..%2Fx") is refused.
+ * once more without taking "%252F" for "%2F"; a dot segment that this second decoding would bring to light ("..%2Fx") is refused, and so
+ * is a ".." after a segment in which something stayed encoded, which decoding first would have understood otherwise.
  * EINVAL: no leading '/', bad or truncated %XX, %00 or another control byte, overlong or invalid UTF-8 (RFC 3629), %2F or %5C (unless
  * encoded_slash), a literal backslash, a ".." above the root, ';' parameters on dot segments ("..;"). On error dst holds nothing of use. */
 int hs_path_normalise(struct hs_view path, bool encoded_slash, char *dst, size_t *len);
