@@ -340,10 +340,6 @@ static void
 on_closed(struct h1_conn *c)
 {
     c->peer_fin = true;
-    if (c->state == H1_BODY && c->body_on) {
-        h1_update_interest(c); /* judged when the body has been read: the bytes before the FIN count */
-        return;
-    }
     if (c->exchange && c->stream.user && c->h->user->peer_closed(c->stream.user)) {
         h1_lost(c, ECONNABORTED);
         return;

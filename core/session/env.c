@@ -305,7 +305,7 @@ user_peer_closed(void *sess)
     ec_httpsrv_session *s = sess;
 
     s->peer_fin = true;
-    return s->state == SESSION_SUSPENDED && !(s->options && s->options->half_close_allowed);
+    return session_gives_up(s);
 }
 
 static void

@@ -172,6 +172,14 @@ hs_session_set_self_waiting(ec_httpsrv_session *s, bool on)
 
 /* --- the handler --- */
 
+bool
+session_gives_up(const ec_httpsrv_session *s)
+{
+    bool reading = s->body.mode != BODY_UNREAD && !s->body.complete; /* what came before the FIN counts */
+
+    return s->state == SESSION_SUSPENDED && !reading && !(s->options && s->options->half_close_allowed);
+}
+
 static void
 handler_ended(ec_httpsrv_session *s)
 {
@@ -217,7 +225,7 @@ session_run(ec_httpsrv_session *s, bool first)
         if (s->st && TAILQ_FIRST(&s->segments)) {
             pump(s);
         }
-        if (s->peer_fin && s->st && !s->aborted && !(s->options && s->options->half_close_allowed) && !s->in_begin) {
+        if (s->peer_fin && s->st && !s->aborted && !s->in_begin && session_gives_up(s)) {
             struct hs_stream *st = s->st;
             s->st = NULL;
             st->ops->abort(st);

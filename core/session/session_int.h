@@ -167,6 +167,8 @@ void session_unindex(ec_httpsrv_session *s);
 int session_check(const ec_httpsrv_session *s);
 /* Runs the upcalls of begin and again, then looks at what the handler returned. */
 void session_run(ec_httpsrv_session *s, bool first);
+/* Whether a FIN of the client's now ends the request: its handler is suspended and the route does not allow it. */
+bool session_gives_up(const ec_httpsrv_session *s);
 /* The client is gone (or cannot be served further): takes the stream away; the handler, if it still runs, is told from the loop. */
 void session_abort(ec_httpsrv_session *s, int err);
 /* The protocol refuses the rest of the request. */
