@@ -33,18 +33,20 @@ PROGRAMS = {
     "openloop": (["openloop.c", "client.c", "hist.c"], []),
 }
 
-# What is unpacked where. The library that the package manager holds for somebody else is never touched.
+# What is unpacked where, when it is needed. A name with a question mark is a library under the name that one release or
+# another of the system has for it: taken where it exists.
 PACKAGES = {
-    "nginx": ["nginx", "libnginx-mod-http-lua", "libnginx-mod-http-ndk", "lua-resty-core", "lua-resty-lrucache",
-              "libluajit2-5.1-2", "lua-cjson", "libpcre3", "libpcre2-8-0", "libssl3", "zlib1g"],
-    "lighttpd": ["lighttpd", "lighttpd-modules-lua", "liblua5.4-0", "lua-cjson", "libnettle8", "libxxhash0",
-                 "libpcre2-8-0"],
-    "haproxy": ["haproxy", "liblua5.3-0", "lua-cjson", "libopentracing-c-wrapper0", "libopentracing1", "libpcre2-8-0",
-                "libssl3", "libsystemd0"],
-    "node": ["nodejs"],
-    "wrk": ["wrk", "libluajit-5.1-2", "libssl3"],
+    "nginx": ["nginx", "libnginx-mod-http-lua", "libnginx-mod-http-ndk", "lua-resty-core", "lua-resty-lrucache", "lua-cjson",
+              "libluajit2-5.1-2?", "libpcre3?", "libpcre2-8-0?", "libssl3?", "zlib1g?"],
+    "lighttpd": ["lighttpd", "lighttpd-modules-lua", "lua-cjson", "liblua5.4-0?", "libnettle8?", "libxxhash0?",
+                 "libpcre2-8-0?"],
+    "haproxy": ["haproxy", "lua-cjson", "liblua5.3-0?", "liblua5.4-0?", "libopentracing-c-wrapper0?", "libopentracing1?",
+                "libpcre2-8-0?", "libssl3?", "libsystemd0?"],
+    "node": ["nodejs", "libnode108?", "libnode115?", "libuv1?", "libc-ares2?", "libcares2?", "libicu72?", "libnghttp2-14?",
+             "libbrotli1?", "libssl3?"],
+    "wrk": ["wrk", "libluajit-5.1-2?", "libssl3?"],
     "valgrind": ["valgrind"],
-    "strace": ["strace", "libunwind8"],
+    "strace": ["strace", "libunwind8?"],
 }
 
 
@@ -156,9 +158,25 @@ def compile_programs():
 
 
 def _apt(*arguments, **options):
-    return subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=300, check=False,
-                          **options)
+    """None when apt-get did it, else its last word."""
+    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          timeout=300, check=False, **options)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["apt-get failed"])[-1]
+
+
+def _download(packages, store):
+    """Fetches packages into a directory; raises Unavailable."""
+    needed = [package for package in packages if not package.endswith("?")]
+    wrong = _apt("download", *needed, cwd=store)
+    if wrong:
+        _apt("update")
+        wrong = _apt("download", *needed, cwd=store)
+    if wrong:
+        raise Unavailable(f"apt-get download: {wrong}")
+    for package in packages:
+        if package.endswith("?"):
+            _apt("download", package[:-1], cwd=store)
 
 
 def unpack(name):
@@ -167,23 +185,18 @@ def unpack(name):
     if root.exists():
         return root
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise Unavailable(f"{name}: this is no Debian, and {name} is not unpacked in {root}")
-    store = OUT / "peers" / (name + ".packages")
-    shutil.rmtree(store, ignore_errors=True)
-    store.mkdir(parents=True)
+        raise Unavailable(f"{name}: there is no apt-get here, and {name} is not unpacked in {root}")
     note(f"bench: fetching {name} (unpacked below {OUT}, not installed)")
-    done = _apt("download", *PACKAGES[name], cwd=store)
-    if done.returncode != 0:
-        _apt("update")
-        done = _apt("download", *PACKAGES[name], cwd=store)
-    if done.returncode != 0:
-        raise Unavailable(f"{name}: apt-get download failed: {done.stderr.strip().splitlines()[-1:]}")
-    part = OUT / "peers" / (name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    for package in sorted(store.glob("*.deb")):
+    store, part = (OUT / "peers" / (name + suffix) for suffix in (".packages", ".part"))
+    for directory in (store, part):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+    _download(PACKAGES[name], store)
+    packages = sorted(store.glob("*.deb"))
+    for package in packages:
         subprocess.run(["dpkg-deb", "-x", str(package), str(part)], check=True)
-    (part / "VERSIONS").write_text(", ".join(path.name.rsplit("_", 1)[0].replace("%3a", ":")
-                                             for path in sorted(store.glob("*.deb"))) + "\n")
+    names = [package.name.rsplit("_", 1)[0].replace("%3a", ":") for package in packages]
+    (part / "VERSIONS").write_text(", ".join(names) + "\n")
     shutil.rmtree(store)
     part.rename(root)
     return root

@@ -1,8 +1,10 @@
 """The results as one page that needs nothing else: plots as inline SVG, tables, and the raw figures behind them."""
 
 from html import escape
+from math import log
 
 from . import report, servers, targets
+from .stats import summary
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --dim: #667085; --line: #d5dae3; --paper: #ffffff;
@@ -53,27 +55,31 @@ def _bars(entries, top):
     return parts
 
 
-def _dots(entries, base):
-    """The ratio to the limit of each round, and the interval of its median."""
+def _dots(entries, base, base_name):
+    """The ratio to the base of each round, and the interval of its median, on a logarithmic axis."""
     left = LABELS + BARS + GAP
     ratios = {}
     for name, found in entries:
         pairs = zip(targets.values(found, "cpu_us"), base)
         ratios[name] = [value / other for value, other in pairs if value is not None and other]
-    top = max([2.0] + [max(values) for values in ratios.values() if values])
-    place = lambda value: left + min(value, top) * DOTS / top  # noqa: E731
+    every = [value for values in ratios.values() for value in values]
+    low, high = min(0.8, *every), max(1.25, *every)
+
+    def place(value):
+        return left + log(value / low) / log(high / low) * DOTS
     height = len(entries) * ROW
     parts = [f'<line x1="{place(1):.1f}" x2="{place(1):.1f}" y1="0" y2="{height}"/>']
-    for tick in _ticks(top):
-        parts.append(f'<text class="dim" x="{place(tick):.1f}" y="{height + 14}" text-anchor="middle">{tick:g}</text>')
-    parts.append(f'<text class="dim" x="{left}" y="{height + 30}">× {escape(servers.BY_NAME[servers.LIMIT].label)},'
-                 f' each round; bar: interval of the median</text>')
+    for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if high / low > 6 else (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4):
+        if low <= tick <= high:
+            parts.append(f'<text class="dim" x="{place(tick):.1f}" y="{height + 14}" text-anchor="middle">{tick:g}</text>')
+    parts.append(f'<text class="dim" x="{left}" y="{height + 30}">× {escape(servers.BY_NAME[base_name].label)}:'
+                 f' rounds, and interval of the median</text>')
     for at, (name, found) in enumerate(entries):
-        y = at * ROW + ROW / 2
+        y = at * ROW + ROW / 2 - 1
         colour = "var(--own)" if name == targets.SUBJECT else "var(--dot)"
         for value in ratios[name]:
             parts.append(f'<circle cx="{place(value):.1f}" cy="{y}" r="2" fill="{colour}" fill-opacity=".45"/>')
-        middle = found.get("to_limit")
+        middle = summary(ratios[name])
         if middle:
             parts.append(f'<rect x="{place(middle["low"]):.1f}" y="{y - 5}" height="10" fill="{colour}" fill-opacity=".35"'
                          f' width="{max(1.5, place(middle["high"]) - place(middle["low"])):.1f}"/>')
@@ -88,15 +94,18 @@ def _plot(workload):
     entries.sort(key=lambda item: item[1]["cpu_us"]["median"])
     top = max(found["cpu_us"]["median"] for _, found in entries) * 1.02
     height = len(entries) * ROW
-    parts = _bars(entries, top)
+    parts = []
     for tick in _ticks(top):
         x = LABELS + tick * BARS / top
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" stroke-opacity=".5"/>')
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}"/>')
         parts.append(f'<text class="dim" x="{x:.1f}" y="{height + 14}" text-anchor="middle">{tick:g}</text>')
+    parts += _bars(entries, top)
     parts.append(f'<text class="dim" x="{LABELS}" y="{height + 30}">CPU µs per request: user (dark), system (light)</text>')
-    base = workload["servers"].get(servers.LIMIT)
-    if base and base.get("cpu_us"):
-        parts += _dots(entries, targets.values(base, "cpu_us"))
+    for name in (servers.LIMIT, servers.RIVAL):
+        base = workload["servers"].get(name)
+        if base and base.get("cpu_us"):
+            parts += _dots(entries, targets.values(base, "cpu_us"), name)
+            break
     return (f'<svg viewBox="0 0 {LABELS + BARS + GAP + DOTS + 20} {height + 36}" role="img"'
             f' aria-label="CPU time per request">{"".join(parts)}</svg>')
 

@@ -85,18 +85,15 @@ def _node(port, _run):
     return [node.path, PEERS / "node.js", str(port), env.files_directory()], node.environment
 
 
-def httpsrv_command(handlers, port):
-    """The command and environment that serve a directory of handlers, or raises env.Unavailable."""
-    if not os.access(env.HTTPSRV, os.X_OK):
-        raise env.Unavailable(f"{env.HTTPSRV} is not built")
-    more = os.environ.get("HTTPSRV_BENCH_ARGS", "").split()
-    command = [env.HTTPSRV, "serve", handlers, "--workers", "0", "--listen", f"127.0.0.1:{port}", *more]
-    return command, {"HTTPSRV_BENCH_FILES": str(env.files_directory())}
-
-
-def httpsrv(handlers, name="httpsrv"):
-    """httpsrv serving a directory."""
-    return Server(name, "httpsrv", True, lambda port, _run: httpsrv_command(Path(handlers), port))
+def httpsrv(handlers, name="httpsrv", label="httpsrv", more="", **options):
+    """httpsrv serving a directory. HTTPSRV_BENCH_ARGS in the environment are further options for all of them."""
+    def command(port, _run):
+        if not os.access(env.HTTPSRV, os.X_OK):
+            raise env.Unavailable(f"{env.HTTPSRV} is not built")
+        further = (os.environ.get("HTTPSRV_BENCH_ARGS", "") + " " + more).split()
+        return ([env.HTTPSRV, "serve", Path(handlers), "--workers", "0", "--listen", f"127.0.0.1:{port}", *further],
+                {"HTTPSRV_BENCH_FILES": str(env.files_directory())})
+    return Server(name, label, True, command, **options)
 
 
 ALL = [
@@ -110,6 +107,10 @@ ALL = [
     Server("haproxy", "HAProxy Lua", True, _haproxy, files=False, instructions=0.1, max_connections=9900),
     Server("node", "Node", True, _node, instructions=0),
 ]
+# HTTPSRV_BENCH_LOG_ARGS in the environment are the options that turn the access log on: httpsrv once more, with them.
+if os.environ.get("HTTPSRV_BENCH_LOG_ARGS"):
+    ALL.insert(4, httpsrv(env.BENCH / "handlers", "httpsrv_log", "httpsrv, access log",
+                          os.environ["HTTPSRV_BENCH_LOG_ARGS"], only=("W1",), bound=False))
 BY_NAME = {server.name: server for server in ALL}
 
 

@@ -29,6 +29,7 @@ TARGETS = [
     ("W6", "cpu_us", servers.LIMIT, 1.15),
     ("WB", "instructions", "W1", 2.2),
 ]
+LOG_LINE = 250  # instructions that a line of the access log may add
 NAMES = {"cpu_us": "CPU", "p99_us": "p99", "instructions": "user instructions", "syscalls": "system calls"}
 UNITS = {"cpu_us": " µs", "p99_us": " µs"}
 
@@ -89,4 +90,15 @@ def evaluate(results, subject=SUBJECT):
             text = f"{NAMES[figure]} at most {limit:g} × the best's" + (f" ({other})" if other else "")
         lines.append({"workload": workload, "target": text, "limit": limit, "found": found,
                       "verdict": word(found, limit) if found else "not measured"})
-    return lines
+    return lines + _access_log(results, subject)
+
+
+def _access_log(results, subject):
+    """What the access log adds, where httpsrv was run with it too."""
+    entries = results["workloads"].get("W1", {}).get("servers", {})
+    counts = [entries.get(name, {}).get("instructions") for name in (subject, "httpsrv_log")]
+    if None in counts:
+        return []
+    found = _exact(counts[1] - counts[0])
+    return [{"workload": "W1", "target": f"user instructions of the access log at most {LOG_LINE:g}", "limit": LOG_LINE,
+             "found": found, "verdict": word(found, LOG_LINE)}]
