@@ -210,7 +210,10 @@ run(ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_rout
         return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(sess, 405, allow);
     }
     hs_generation_addref(route->generation);
-    hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
+    int err = hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
+    if (__builtin_expect(err != 0, 0)) { /* 413: the body is above the route's limit */
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
     return call(sess, route);
 }
 

@@ -1,0 +1,33 @@
+/* access.c - one line for each request, for a person who watches a terminal. */
+#include "server/access.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+
+enum { METHOD_MAX = 33, TAIL_MAX = 64 };
+
+size_t
+hs_access_format(char *dst, size_t size, const struct hs_access *a)
+{
+    char status[16] = "-", tail[TAIL_MAX];
+
+    if (a->status != 0) {
+        (void)snprintf(status, sizeof status, "%d", a->status);
+    }
+    int64_t us = (a->ns > 0 ? a->ns : 0) / 1000;
+    int n = snprintf(tail, sizeof tail, " %s %" PRIu64 " %" PRId64 ".%01" PRId64 "ms\n", status, a->bytes, us / 1000, us / 100 % 10);
+    size_t tail_len = n > 0 && n < TAIL_MAX ? (size_t)n : 0;
+    size_t room = size > tail_len ? size - tail_len : 1;
+    size_t len = hs_log_escape(dst, room < METHOD_MAX ? room : METHOD_MAX, a->method);
+    if (len + 1 < room) {
+        dst[len++] = ' ';
+        len += hs_log_escape(dst + len, room - len, a->target);
+    }
+    if (len + tail_len <= size) {
+        memcpy(dst + len, tail, tail_len);
+        len += tail_len;
+    }
+    return len;
+}

@@ -1,0 +1,139 @@
+/* cmd_serve.c - httpsrv serve: settings from everywhere, then one server until a signal. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "server/command.h"
+#include "server/config_file.h"
+#include "server/process.h"
+#include "server/scripts.h"
+#include "server/server_int.h"
+
+struct serving {
+    struct httpsrv_server *server;
+    const char *path;
+};
+
+static void
+complain_of_config(void *arg, const char *message)
+{
+    (void)arg;
+    hs_command_complain("%s", message);
+}
+
+/* Reads the configuration file of a place, when there is one. An exit status. */
+static int
+read_config(struct hs_settings *settings, const char *path)
+{
+    struct hs_scripts_place place;
+
+    int err = hs_scripts_find(path, &place);
+    if (err != 0) {
+        hs_command_complain("cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
+        return HS_EXIT_FAILED;
+    }
+    char *own = settings->config == NULL ? hs_scripts_config(&place) : NULL;
+    const char *file = settings->config != NULL ? settings->config : own;
+    err = file != NULL ? hs_config_file_read(settings, file, HS_CONFIG_SECONDS, complain_of_config, NULL) : 0;
+    if (err == ENOENT && own != NULL) {
+        err = 0;
+    } else if (err == ENOENT) {
+        hs_command_complain("%s: %s", file, strerror(err));
+    }
+    free(own);
+    hs_scripts_place_fini(&place);
+    return err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED;
+}
+
+/* One line: where it listens, what it serves. */
+static void
+announce(const struct serving *sv)
+{
+    struct hs_buf b;
+    const char *address;
+    int err = 0;
+
+    hs_buf_init(&b, 64 * 1024);
+    for (size_t i = 0; (address = httpsrv_server_address(sv->server, i)) != NULL && err == 0; i++) {
+        bool is_unix = strncmp(address, "unix:", 5) == 0;
+        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", is_unix ? "" : "http://", address, is_unix ? "" : "/");
+    }
+    size_t routes = hs_server_routes(sv->server);
+    hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%zu %s) at %.*s", httpsrv_version(), sv->path, routes, routes == 1 ? "route" : "routes", (int)b.len,
+           b.p != NULL ? b.p : "");
+    hs_buf_fini(&b);
+}
+
+static void
+on_ready(void *arg, int err)
+{
+    if (err == 0) {
+        announce(arg);
+    }
+}
+
+static int
+start_and_run(struct httpsrv_server *server, const char *path)
+{
+    struct serving sv = { server, path };
+    struct hs_process *process = NULL;
+
+    httpsrv_server_on_state(server, on_ready, NULL, &sv);
+    if (isatty(STDERR_FILENO)) {
+        hs_server_show_requests(server, STDERR_FILENO);
+    }
+    int err = httpsrv_server_start(server, path);
+    if (err == 0 && hs_process_watch(server, &process) != 0) {
+        hs_command_complain("out of memory");
+        return HS_EXIT_FAILED;
+    }
+    if (err == 0) {
+        err = httpsrv_server_run(server);
+    }
+    if (err != 0) {
+        hs_command_complain("%s", httpsrv_server_error(server));
+    }
+    hs_process_unwatch(process);
+    return err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED;
+}
+
+int
+hs_command_serve(const struct hs_command *self, int argc, char **argv)
+{
+    struct httpsrv_server *server;
+    struct hs_command_line line;
+    char why[256];
+
+    if (httpsrv_server_new(&server) != 0) {
+        hs_command_complain("out of memory");
+        return HS_EXIT_FAILED;
+    }
+    struct hs_settings *settings = hs_server_settings(server);
+    int status = hs_command_parse(self, argc, argv, settings, &line);
+    if (status == 0 && line.help) {
+        hs_command_help(self, stdout);
+        httpsrv_server_free(server);
+        return HS_EXIT_OK;
+    }
+    const char *path = status == 0 ? hs_command_path(self, &line) : NULL;
+    if (status == 0 && path == NULL) {
+        status = HS_EXIT_USAGE;
+    }
+    if (status == 0) {
+        status = read_config(settings, path);
+    }
+    if (status == 0 && hs_settings_check(settings, why, sizeof why) != 0) {
+        hs_command_complain("%s", why);
+        status = HS_EXIT_USAGE;
+    }
+    if (status == 0) {
+        hs_log_set_level((enum hs_log_level)settings->log_level);
+        hs_process_raise_limits();
+        status = start_and_run(server, path);
+    }
+    httpsrv_server_free(server);
+    return status;
+}

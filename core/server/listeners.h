@@ -1,0 +1,45 @@
+/* listeners.h - the sockets that a server listens on, and accepting from them.
+ * Owns the descriptors and, for unix sockets, their files. Loop thread only once started. accept4(2), tcp(7), unix(7). */
+#ifndef HS_SERVER_LISTENERS_H
+#define HS_SERVER_LISTENERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/loop.h"
+
+struct hs_listeners;
+
+struct hs_listeners_stats {
+    unsigned long long accepted;    /* connections handed over */
+    unsigned long long turned_away; /* answered with 503 for want of descriptors */
+    unsigned long long pauses;      /* times that accepting paused for want of something */
+};
+
+/* Makes an empty set. It keeps one descriptor in reserve. 0, ENOMEM, EMFILE, ENFILE. */
+int hs_listeners_new(struct hs_listeners **out);
+/* Stops and closes what is still open, and frees. NULL is ignored. */
+void hs_listeners_free(struct hs_listeners *ls);
+
+/* Binds and listens; connections wait from now on. address: as ec_sockaddr_parse takes it. 0; EINVAL: no address; EADDRINUSE (also when the other
+ * server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors of socket(2), bind(2), listen(2); ENOMEM. */
+int hs_listeners_add(struct hs_listeners *ls, const char *address, int backlog);
+/* How many are open. */
+size_t hs_listeners_count(const struct hs_listeners *ls);
+/* The address of the i-th with the port that it really has; NULL past the last. Borrowed until it is closed. */
+const char *hs_listeners_address(const struct hs_listeners *ls, size_t i);
+
+/* Begins to accept: accepted gets each connected socket, non-blocking and close-on-exec, which is its to close. At most 64 from one listener in one
+ * turn of the loop. When descriptors or memory run out, accepting pauses for 100 ms; when that was not enough, those who wait
+ * are answered with 503 with the help of the reserve. 0 or ENOMEM. */
+int hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepted)(void *arg, int fd), void *arg);
+/* Draining: connections that wait for their first bytes (TCP_DEFER_ACCEPT) are let through, and all that wait are accepted now. */
+void hs_listeners_drain(struct hs_listeners *ls);
+/* Accepts what waits, then closes all of them. */
+void hs_listeners_close(struct hs_listeners *ls);
+/* Whether accepting pauses for want of descriptors or memory. */
+bool hs_listeners_paused(const struct hs_listeners *ls);
+/* Copies the counts so far. */
+void hs_listeners_get_stats(const struct hs_listeners *ls, struct hs_listeners_stats *st);
+
+#endif

@@ -1,0 +1,132 @@
+/* process.c - the process around a server that the command runs: signals, the terminal, limits.
+ * Signals come through libevent, whose handlers run in the loop, not in signal context; children get the default actions back at exec.
+ * A controlling terminal that goes away sends HUP; one that is merely open does not, so it is looked at once a second. */
+#include "server/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/server_int.h"
+
+enum { N_SIGNALS = 3 };
+static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
+
+struct hs_process {
+    struct httpsrv_server *server;
+    struct event *events[N_SIGNALS];
+    struct hs_timer look; /* at the terminal */
+    int terminal;         /* descriptor, -1: none */
+};
+
+void
+hs_process_raise_limits(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static void
+drain(struct hs_process *p, const char *why)
+{
+    size_t connections, requests;
+
+    if (hs_server_stopping(p->server)) {
+        return;
+    }
+    hs_server_live(p->server, &connections, &requests);
+    if (connections != 0) {
+        hs_log(HS_LOG_NOTICE, "%s: stopping when %zu connections have ended, after drain-timeout at the latest; a second signal stops at once", why,
+               connections);
+    }
+    httpsrv_server_stop(p->server, 0);
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct hs_process *p = arg;
+
+    (void)what;
+    if (number == SIGHUP) { /* a terminal may send several as it goes */
+        drain(p, "SIGHUP");
+    } else if (hs_server_stopping(p->server)) {
+        httpsrv_server_stop(p->server, 1);
+    } else {
+        drain(p, number == SIGINT ? "SIGINT" : "SIGTERM");
+    }
+}
+
+static void
+look_at_terminal(void *arg)
+{
+    struct hs_process *p = arg;
+    struct pollfd fd = { .fd = p->terminal };
+
+    if (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        drain(p, "the terminal is gone");
+        return;
+    }
+    (void)hs_timer_set(&p->look, HS_SEC);
+}
+
+static bool
+is_ignored(int number)
+{
+    struct sigaction sa;
+
+    return sigaction(number, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
+}
+
+int
+hs_process_watch(struct httpsrv_server *server, struct hs_process **out)
+{
+    struct hs_process *p = calloc(1, sizeof *p);
+    struct hs_loop *loop = hs_server_loop(server);
+
+    if (p == NULL) {
+        return ENOMEM;
+    }
+    p->server = server;
+    p->terminal = isatty(STDIN_FILENO) ? STDIN_FILENO : isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
+    hs_timer_init(&p->look, loop, look_at_terminal, p);
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (watched[i] == SIGHUP && is_ignored(SIGHUP)) {
+            continue;
+        }
+        p->events[i] = event_new(hs_loop_base(loop), watched[i], EV_SIGNAL | EV_PERSIST, on_signal, p);
+        if (p->events[i] == NULL || event_add(p->events[i], NULL) != 0) {
+            hs_process_unwatch(p);
+            return ENOMEM;
+        }
+    }
+    if (p->terminal >= 0 && hs_timer_set(&p->look, HS_SEC) != 0) {
+        hs_process_unwatch(p);
+        return ENOMEM;
+    }
+    *out = p;
+    return 0;
+}
+
+void
+hs_process_unwatch(struct hs_process *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (p->events[i] != NULL) {
+            event_free(p->events[i]);
+        }
+    }
+    hs_timer_cancel(&p->look);
+    free(p);
+}

@@ -1,0 +1,774 @@
+/* server.c - one server in one process: its floors put together, started, drained, taken apart.
+ * Owns the loop, the sessions' environment, the protocol drivers, the dispatcher, the listeners and the current scripts.
+ *
+ * httpsrv/server.h draws the states. All changes of state but the first happen in step(), which runs from the loop: stop may be
+ * called from a handler, which must not find its session, its scripts or its listener gone when it returns.
+ *
+ * Draining ends when nothing is left or when its time is over. Idle connections are not closed before: a client may be about to send on
+ * one, and cannot tell a request that was lost from one that was served. */
+#include "httpsrv/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dispatch/dispatch.h"
+#include "http/h1.h"
+#include "io/pool.h"
+#include "misc/ec_sockaddr.h"
+#include "server/access.h"
+#include "server/config_file.h"
+#include "server/listeners.h"
+#include "server/scripts.h"
+#include "server/server_int.h"
+
+#define STEP (10 * HS_MSEC)        /* between two looks while stopping */
+#define ACCEPT_GRACE (50 * HS_MSEC) /* the listeners stay open so long after the first accepting dry */
+#define END_GRACE (5 * HS_SEC)     /* for handlers whose client was cut off */
+#define END_GRACE_AT_ONCE (200 * HS_MSEC)
+
+enum server_state { SERVER_NEW, SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING, SERVER_UNLOADING, SERVER_STOPPED };
+
+struct httpsrv_server {
+    enum server_state state;
+    struct hs_settings settings;
+    struct event_base *base; /* the caller's, or NULL */
+
+    struct hs_loop *loop;
+    struct hs_session_env *env;
+    struct hs_dispatch *dispatch;
+    struct hs_h1 *h1;
+    struct hs_listeners *listeners; /* NULL once closed */
+    struct hs_scripts scripts;
+
+    int (*on_load)(void *arg);
+    void *on_load_arg;
+    void (*ready)(void *arg, int err);
+    void (*stopped)(void *arg);
+    void *on_state_arg;
+
+    struct hs_timer timer;      /* the next step, later */
+    struct hs_deferred soon;    /* or now */
+    bool loaded, unloaded, stop, at_once;
+    int load_err;
+    int64_t since; /* when the present state began */
+    int request_fd;
+    char error[8192];
+};
+
+static atomic_flag taken = ATOMIC_FLAG_INIT;
+
+static void step(void *arg);
+
+const char *
+httpsrv_version(void)
+{
+    return HTTPSRV_VERSION;
+}
+
+/* --- errors --- */
+
+static int fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Notes what went wrong and returns err. */
+static int
+fail(struct httpsrv_server *s, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(s->error, sizeof s->error, fmt, ap);
+    va_end(ap);
+    return err;
+}
+
+const char *
+httpsrv_server_error(const struct httpsrv_server *s)
+{
+    return s->error;
+}
+
+/* --- making and configuring --- */
+
+int
+httpsrv_server_new(struct httpsrv_server **out)
+{
+    if (atomic_flag_test_and_set(&taken)) {
+        return EBUSY;
+    }
+    struct httpsrv_server *s = calloc(1, sizeof *s);
+    if (s == NULL || hs_settings_init(&s->settings) != 0) {
+        free(s);
+        atomic_flag_clear(&taken);
+        return ENOMEM;
+    }
+    s->request_fd = -1;
+    *out = s;
+    return 0;
+}
+
+static int
+check_new(struct httpsrv_server *s)
+{
+    return s->state == SERVER_NEW && s->loop == NULL ? 0 : fail(s, EBUSY, "the server was started already");
+}
+
+int
+httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value)
+{
+    char why[512];
+
+    int err = check_new(s);
+    if (err != 0) {
+        return err;
+    }
+    const struct hs_setting *which = hs_setting_find(name);
+    if (which == NULL || which->type == HS_SETTING_FILE) {
+        const struct hs_setting *like = hs_setting_like(name);
+        return fail(s, ENOENT, "unknown setting '%s'%s%s%s", name, like != NULL ? " (did you mean " : "", like != NULL ? like->name : "",
+                    like != NULL ? "?)" : "");
+    }
+    err = hs_setting_set(&s->settings, which, value, HS_SOURCE_COMMAND, why, sizeof why);
+    return err != 0 ? fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
+}
+
+static void
+note_problem(void *arg, const char *message)
+{
+    struct httpsrv_server *s = arg;
+
+    if (s->error[0] == '\0') {
+        (void)fail(s, 0, "%s", message);
+    }
+}
+
+int
+httpsrv_server_config(struct httpsrv_server *s, const char *file)
+{
+    int err = check_new(s);
+    if (err != 0) {
+        return err;
+    }
+    s->error[0] = '\0';
+    err = hs_config_file_read(&s->settings, file, HS_CONFIG_SECONDS, note_problem, s);
+    return err == ENOENT ? fail(s, ENOENT, "%s: %s", file, strerror(ENOENT)) : err;
+}
+
+void
+httpsrv_server_on_load(struct httpsrv_server *s, int (*fn)(void *arg), void *arg)
+{
+    s->on_load = fn;
+    s->on_load_arg = arg;
+}
+
+void
+httpsrv_server_on_state(struct httpsrv_server *s, void (*ready)(void *arg, int err), void (*stopped)(void *arg), void *arg)
+{
+    s->ready = ready;
+    s->stopped = stopped;
+    s->on_state_arg = arg;
+}
+
+int
+httpsrv_server_attach(struct httpsrv_server *s, struct event_base *base)
+{
+    int err = check_new(s);
+
+    if (err == 0) {
+        s->base = base;
+    }
+    return err;
+}
+
+/* --- listening --- */
+
+static int
+add_listener(struct httpsrv_server *s, const char *address)
+{
+    int err = s->listeners == NULL ? hs_listeners_new(&s->listeners) : 0;
+    if (err == 0) {
+        err = hs_listeners_add(s->listeners, address, (int)s->settings.backlog);
+    }
+    switch (err) {
+    case 0:
+        return 0;
+    case EINVAL:
+        return fail(s, err, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
+    case EADDRINUSE:
+        return fail(s, err, "cannot listen at %s: the address is in use by another server", address);
+    case EEXIST:
+        return fail(s, err, "cannot listen at %s: the file exists and is not a socket", address);
+    default:
+        return fail(s, err, "cannot listen at %s: %s", address, strerror(err));
+    }
+}
+
+int
+httpsrv_server_listen(struct httpsrv_server *s, const char *address)
+{
+    int err = check_new(s);
+
+    return err != 0 ? err : add_listener(s, address);
+}
+
+const char *
+httpsrv_server_address(const struct httpsrv_server *s, size_t i)
+{
+    return s->listeners != NULL ? hs_listeners_address(s->listeners, i) : NULL;
+}
+
+/* Opens the addresses of the setting; its default only when none were opened before. */
+static int
+open_listeners(struct httpsrv_server *s)
+{
+    const struct hs_setting *which = hs_setting_find("listen");
+    size_t place = 0;
+    int err = 0;
+
+    while (hs_setting_at(place) != which) {
+        place++;
+    }
+    if (s->listeners != NULL && hs_listeners_count(s->listeners) != 0 && s->settings.source[place] == HS_SOURCE_DEFAULT) {
+        return 0;
+    }
+    for (size_t i = 0; i < s->settings.listen.n && err == 0; i++) {
+        err = add_listener(s, s->settings.listen.items[i]);
+    }
+    return err;
+}
+
+static void
+on_accepted(void *arg, int fd)
+{
+    struct httpsrv_server *s = arg;
+    struct hs_transport *t;
+
+    if (hs_socket_transport_new(s->loop, fd, &t) == 0) {
+        (void)hs_h1_accept(s->h1, t); /* closes it when memory is out */
+    }
+}
+
+/* --- what is told of requests --- */
+
+static void
+on_request_ended(void *arg, ec_httpsrv_session *sess)
+{
+    struct httpsrv_server *s = arg;
+    const struct hs_request *req = hs_session_request(sess);
+    struct timespec now;
+    char line[1024];
+
+    if (s->request_fd < 0) {
+        return;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    struct hs_access a = {
+        .method = hs_request_view(req, req->method),
+        .target = hs_request_view(req, req->target),
+        .status = hs_session_head_sent(sess) ? hs_session_status(sess) : 0,
+        .bytes = hs_session_body_sent(sess),
+        .ns = now.tv_sec * HS_SEC + now.tv_nsec - hs_session_started(sess),
+    };
+    (void)!write(s->request_fd, line, hs_access_format(line, sizeof line, &a));
+}
+
+static void
+on_refused(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer)
+{
+    ec_sockaddr a;
+    char from[EC_SOCKADDR_TEXT_MAX] = "unix:";
+    socklen_t len = peer->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+
+    (void)arg;
+    if (peer->ss_family != AF_UNIX && ec_sockaddr_set(&a, (const struct sockaddr *)peer, len) == 0) {
+        (void)ec_sockaddr_format(&a, from, sizeof from);
+    }
+    hs_log(HS_LOG_INFO, "refused a request from %s: %d, %s", from, why->status, why->reason);
+}
+
+/* --- starting --- */
+
+static struct hs_limits
+session_limits(const struct hs_settings *c)
+{
+    struct hs_limits l;
+
+    hs_limits_default(&l);
+    l.max_body = c->max_body;
+    l.body_memory = (size_t)c->body_memory;
+    l.body_ahead = (size_t)c->body_ahead;
+    l.response_high = (size_t)c->response_high;
+    l.response_low = (size_t)c->response_low;
+    l.response_buffer_max = (size_t)c->response_buffer_max;
+    l.turn_bytes = (size_t)c->turn_bytes;
+    return l;
+}
+
+static struct hs_h1_limits
+h1_limits(const struct hs_settings *c)
+{
+    struct hs_h1_limits l;
+
+    hs_h1_limits_default(&l);
+    l.head.head_size = (uint32_t)c->head_size;
+    l.head.target_size = (uint32_t)c->target_size;
+    l.head.fields = (uint16_t)c->head_fields;
+    l.head_timeout = c->head_timeout;
+    l.idle_timeout = c->keep_alive;
+    l.write_timeout = c->write_timeout;
+    l.body_window = c->body_window;
+    l.body_rate = (uint32_t)c->body_rate;
+    l.max_requests = (uint32_t)c->max_requests;
+    l.drain_max = (size_t)c->drain_max;
+    l.linger_max = (size_t)c->linger_max;
+    l.linger_timeout = c->linger_timeout;
+    l.linger_count = (unsigned)c->linger_count;
+    l.pipeline_output = (size_t)c->pipeline_output;
+    return l;
+}
+
+/* Makes the floors below. 0 or errno. */
+static int
+make_floors(struct httpsrv_server *s)
+{
+    const struct hs_loop_options options = { .base = s->base };
+    const struct hs_limits limits = session_limits(&s->settings);
+    const struct hs_h1_limits h1 = h1_limits(&s->settings);
+
+    int err = hs_loop_new(&options, &s->loop);
+    if (err != 0) {
+        return err;
+    }
+    hs_timer_init(&s->timer, s->loop, step, s);
+    hs_deferred_init(&s->soon, step, s);
+    err = hs_dispatch_new(&s->dispatch);
+    if (err == 0) {
+        hs_dispatch_on_ended(s->dispatch, on_request_ended, s);
+        err = hs_session_env_new(s->loop, &limits, &hs_dispatch_app, s->dispatch, &s->env);
+    }
+    if (err == 0) {
+        err = hs_h1_new(s->loop, &h1, &hs_session_stream_user, s->env, &s->h1);
+    }
+    if (err == 0) {
+        hs_h1_on_refused(s->h1, on_refused, s);
+    }
+    return err;
+}
+
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction sa;
+
+    if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL && (sa.sa_flags & SA_SIGINFO) == 0) {
+        sa.sa_handler = SIG_IGN;
+        (void)sigaction(SIGPIPE, &sa, NULL);
+    }
+}
+
+static void
+on_problem(void *arg, enum hs_lua_problem kind, const char *message)
+{
+    (void)kind;
+    note_problem(arg, message);
+}
+
+/* The next step is due: now, or after ns. */
+static void
+step_in(struct httpsrv_server *s, int64_t ns)
+{
+    if (ns == 0 || hs_timer_set(&s->timer, ns) != 0) {
+        hs_defer(s->loop, &s->soon);
+    }
+}
+
+static void
+on_loaded(void *arg, int err)
+{
+    struct httpsrv_server *s = arg;
+
+    s->loaded = true;
+    s->load_err = err;
+    step_in(s, 0);
+}
+
+static void
+set_state(struct httpsrv_server *s, enum server_state state)
+{
+    assert(state > s->state); /* there is no way back */
+    s->state = state;
+    s->since = hs_loop_now(s->loop);
+}
+
+/* Begins to load. 0 or errno. */
+static int
+load(struct httpsrv_server *s, const char *path)
+{
+    struct hs_scripts_place place = { .path = NULL };
+    const struct hs_scripts_options options = {
+        .loop = s->loop,
+        .env = s->env,
+        .phase = HS_LUA_LOAD,
+        .dev = s->settings.dev != 0,
+        .load_timeout = s->settings.load_timeout,
+        .unload_timeout = s->settings.unload_timeout,
+        .id = 1,
+        .on_load = s->on_load,
+        .on_load_arg = s->on_load_arg,
+    };
+
+    int err = path != NULL ? hs_scripts_find(path, &place) : 0;
+    if (err != 0) {
+        return fail(s, err, "cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
+    }
+    err = hs_scripts_load(&options, path != NULL ? &place : NULL, on_problem, on_loaded, s, &s->scripts);
+    hs_scripts_place_fini(&place);
+    if (err != 0) {
+        return fail(s, err, "cannot load: %s", strerror(err));
+    }
+    set_state(s, SERVER_LOADING);
+    if (path == NULL) {
+        on_loaded(s, 0);
+    }
+    return 0;
+}
+
+int
+httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
+{
+    char why[256];
+
+    int err = check_new(s);
+    if (err != 0) {
+        return err;
+    }
+    s->error[0] = '\0';
+    err = hs_settings_check(&s->settings, why, sizeof why);
+    if (err != 0) {
+        return fail(s, err, "%s", why);
+    }
+    ignore_sigpipe();
+    err = make_floors(s);
+    if (err != 0) {
+        return fail(s, err, "cannot start: %s", strerror(err));
+    }
+    err = open_listeners(s);
+    return err != 0 ? err : load(s, scripts);
+}
+
+int
+httpsrv_server_run(struct httpsrv_server *s)
+{
+    if (s->base != NULL || s->state == SERVER_NEW) {
+        return fail(s, EINVAL, s->base != NULL ? "the server is attached to another loop" : "the server was not started");
+    }
+    int err = s->state != SERVER_STOPPED ? hs_loop_run(s->loop) : 0;
+    return err != 0 ? fail(s, err, "the event loop failed: %s", strerror(err)) : s->load_err;
+}
+
+/* --- the states --- */
+
+/* Scripts are loaded: the generation becomes current and connections are accepted. */
+static void
+begin_serving(struct httpsrv_server *s)
+{
+    hs_dispatch_set_generation(s->dispatch, s->scripts.generation);
+    if (s->scripts.runtime != NULL) {
+        hs_lua_runtime_go_live(s->scripts.runtime);
+    }
+    set_state(s, SERVER_SERVING);
+    int err = s->listeners != NULL ? hs_listeners_start(s->listeners, s->loop, on_accepted, s) : 0;
+    if (err != 0) {
+        s->load_err = fail(s, err, "cannot accept: %s", strerror(err));
+        s->stop = s->at_once = true;
+        step_in(s, 0);
+    }
+    if (s->ready != NULL) {
+        s->ready(s->on_state_arg, err);
+    }
+}
+
+static void
+begin_draining(struct httpsrv_server *s)
+{
+    set_state(s, SERVER_DRAINING);
+    hs_h1_drain(s->h1);
+    if (s->listeners != NULL) {
+        hs_listeners_drain(s->listeners);
+    }
+}
+
+/* The time to drain is over, or nothing is left: cuts off what is. */
+static void
+begin_ending(struct httpsrv_server *s)
+{
+    size_t connections, requests;
+
+    hs_server_live(s, &connections, &requests);
+    if (connections != 0 || requests != 0) {
+        hs_log(HS_LOG_NOTICE, "stopping with %zu connections open and %zu requests under way", connections, requests);
+    }
+    set_state(s, SERVER_ENDING);
+    hs_listeners_free(s->listeners);
+    s->listeners = NULL;
+    hs_h1_close_idle(s->h1);
+    hs_h1_close_all(s->h1);
+}
+
+static void
+on_unloaded(void *arg, int err)
+{
+    struct httpsrv_server *s = arg;
+
+    if (err != 0) {
+        hs_log(HS_LOG_WARN, "unloading the scripts: %s", strerror(err));
+    }
+    s->unloaded = true;
+    step_in(s, 0);
+}
+
+static void
+begin_unloading(struct httpsrv_server *s)
+{
+    set_state(s, SERVER_UNLOADING);
+    if (s->at_once || s->scripts.runtime == NULL || hs_lua_runtime_unload(s->scripts.runtime, on_unloaded, s) != 0) {
+        s->unloaded = true;
+    }
+}
+
+static void
+become_stopped(struct httpsrv_server *s)
+{
+    hs_listeners_free(s->listeners); /* after a failed load they are still there */
+    s->listeners = NULL;
+    hs_dispatch_set_generation(s->dispatch, NULL);
+    hs_scripts_drop(&s->scripts, s->at_once || s->load_err != 0 || hs_session_env_live(s->env) != 0);
+    set_state(s, SERVER_STOPPED);
+    hs_timer_cancel(&s->timer);
+    hs_deferred_cancel(s->loop, &s->soon);
+    if (s->base == NULL) {
+        hs_loop_stop(s->loop);
+    }
+    if (s->stopped != NULL) {
+        s->stopped(s->on_state_arg);
+    }
+}
+
+static void
+step_loading(struct httpsrv_server *s)
+{
+    if (s->stop) {
+        s->at_once = true;
+        become_stopped(s);
+    } else if (s->loaded && s->load_err == 0) {
+        begin_serving(s);
+    } else if (s->loaded) {
+        if (s->error[0] == '\0') {
+            (void)fail(s, 0, "cannot load the scripts: %s", strerror(s->load_err));
+        }
+        if (s->ready != NULL) {
+            s->ready(s->on_state_arg, s->load_err);
+        }
+        become_stopped(s);
+    }
+}
+
+static void
+step_draining(struct httpsrv_server *s)
+{
+    int64_t passed = hs_loop_now(s->loop) - s->since;
+    size_t connections, requests;
+
+    if (s->at_once || passed >= s->settings.drain_timeout) {
+        begin_ending(s);
+        step_in(s, 0);
+        return;
+    }
+    if (s->listeners != NULL && passed >= ACCEPT_GRACE) {
+        hs_listeners_close(s->listeners);
+        hs_listeners_free(s->listeners);
+        s->listeners = NULL;
+    }
+    hs_server_live(s, &connections, &requests);
+    if (s->listeners == NULL && connections == 0 && requests == 0) {
+        begin_ending(s);
+        step_in(s, 0);
+        return;
+    }
+    step_in(s, STEP);
+}
+
+static void
+step_ending(struct httpsrv_server *s)
+{
+    int64_t grace = s->at_once ? END_GRACE_AT_ONCE : END_GRACE;
+
+    if (hs_session_env_live(s->env) != 0 && hs_loop_now(s->loop) - s->since < grace) {
+        step_in(s, STEP);
+        return;
+    }
+    begin_unloading(s);
+    if (s->unloaded) {
+        step_in(s, 0);
+    }
+}
+
+static void
+step(void *arg)
+{
+    struct httpsrv_server *s = arg;
+
+    hs_timer_cancel(&s->timer);
+    switch (s->state) {
+    case SERVER_LOADING:
+        step_loading(s);
+        break;
+    case SERVER_SERVING:
+        if (s->stop) {
+            begin_draining(s);
+            step_in(s, 0);
+        }
+        break;
+    case SERVER_DRAINING:
+        step_draining(s);
+        break;
+    case SERVER_ENDING:
+        step_ending(s);
+        break;
+    case SERVER_UNLOADING:
+        if (s->unloaded || s->at_once) {
+            become_stopped(s);
+        }
+        break;
+    case SERVER_NEW:
+    case SERVER_STOPPED:
+        break;
+    }
+}
+
+void
+httpsrv_server_stop(struct httpsrv_server *s, int at_once)
+{
+    if (s->state == SERVER_NEW || s->state == SERVER_STOPPED) {
+        return;
+    }
+    s->stop = true;
+    s->at_once = s->at_once || at_once != 0;
+    step_in(s, 0);
+}
+
+/* --- the end --- */
+
+/* Turns the loop until the server has stopped and its sessions have ended, for so long as END_GRACE at most. */
+static void
+settle(struct httpsrv_server *s)
+{
+    int64_t until = hs_loop_now(s->loop) + END_GRACE;
+
+    httpsrv_server_stop(s, 1);
+    while ((s->state != SERVER_NEW && s->state != SERVER_STOPPED) || (s->env != NULL && hs_session_env_live(s->env) != 0)) {
+        const struct timespec pause = { .tv_nsec = HS_MSEC };
+        if (hs_loop_turn(s->loop, false) != 0 || hs_loop_now(s->loop) > until) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* Frees the floors, upper ones first. */
+static void
+free_floors(struct httpsrv_server *s)
+{
+    if (s->h1 != NULL) {
+        hs_h1_close_all(s->h1);
+        hs_h1_free(s->h1);
+    }
+    hs_pools_stop();
+    (void)hs_loop_turn(s->loop, false); /* what the pools have posted, and what that defers */
+    (void)hs_loop_turn(s->loop, false);
+    if (s->env != NULL && hs_session_env_live(s->env) != 0) {
+        hs_log(HS_LOG_ERROR, "%zu suspended sessions were not resumed: their memory is given up", hs_session_env_live(s->env));
+        return;
+    }
+    if (s->env != NULL) {
+        hs_session_env_free(s->env);
+    }
+    hs_dispatch_free(s->dispatch);
+    hs_loop_free(s->loop);
+}
+
+void
+httpsrv_server_free(struct httpsrv_server *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    s->ready = NULL;
+    s->stopped = NULL;
+    if (s->loop != NULL) {
+        settle(s);
+        hs_timer_cancel(&s->timer);
+        hs_deferred_cancel(s->loop, &s->soon);
+        hs_scripts_drop(&s->scripts, true);
+        if (s->dispatch != NULL) {
+            hs_dispatch_set_generation(s->dispatch, NULL);
+        }
+    }
+    hs_listeners_free(s->listeners);
+    if (s->loop != NULL) {
+        free_floors(s);
+    }
+    hs_settings_fini(&s->settings);
+    free(s);
+    atomic_flag_clear(&taken);
+}
+
+/* --- for the command --- */
+
+struct hs_settings *
+hs_server_settings(struct httpsrv_server *s)
+{
+    return &s->settings;
+}
+
+struct hs_loop *
+hs_server_loop(struct httpsrv_server *s)
+{
+    return s->loop;
+}
+
+void
+hs_server_show_requests(struct httpsrv_server *s, int fd)
+{
+    s->request_fd = fd;
+}
+
+size_t
+hs_server_routes(struct httpsrv_server *s)
+{
+    return s->scripts.generation != NULL ? hs_generation_count(s->scripts.generation) : 0;
+}
+
+void
+hs_server_live(struct httpsrv_server *s, size_t *connections, size_t *requests)
+{
+    struct hs_h1_stats st;
+
+    hs_h1_get_stats(s->h1, &st);
+    *connections = st.live;
+    *requests = hs_session_env_live(s->env);
+}
+
+bool
+hs_server_stopping(const struct httpsrv_server *s)
+{
+    return s->stop || s->state == SERVER_STOPPED;
+}

@@ -1,0 +1,22 @@
+/* server_int.h - the server as the command sees it, beyond the public httpsrv/server.h. Thread of the server only. */
+#ifndef HS_SERVER_SERVER_INT_H
+#define HS_SERVER_SERVER_INT_H
+
+#include "httpsrv/server.h"
+#include "io/loop.h"
+#include "server/settings.h"
+
+/* The settings, to be changed before start. */
+struct hs_settings *hs_server_settings(struct httpsrv_server *s);
+/* The loop; NULL before start. */
+struct hs_loop *hs_server_loop(struct httpsrv_server *s);
+/* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
+void hs_server_show_requests(struct httpsrv_server *s, int fd);
+/* Registrations of the current generation. */
+size_t hs_server_routes(struct httpsrv_server *s);
+/* Connections and requests under way. */
+void hs_server_live(struct httpsrv_server *s, size_t *connections, size_t *requests);
+/* Whether it has begun to stop, or has stopped. */
+bool hs_server_stopping(const struct httpsrv_server *s);
+
+#endif

@@ -1,0 +1,527 @@
+/* settings.c - what can be configured: the table, and values from text.
+ * Owns the strings and lists in struct hs_settings. Every value is checked against its type and range before anything is changed. */
+#include "server/settings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/log.h"
+#include "http/request.h"
+#include "io/loop.h"
+#include "misc/ec_sockaddr.h"
+
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define YEAR (365 * 24 * 3600 * HS_SEC)
+#define UNSIGNED_MAX 4294967295LL
+#define HEAD_MAX (32 * KIB) /* what the protocol drivers have room for */
+
+#define AT(member) offsetof(struct hs_settings, member)
+
+static const struct hs_setting table[] = {
+    { "listen", HS_SETTING_ADDRESSES, AT(listen), 0, 0, false, true, "127.0.0.1:8080", "ADDR",
+      "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH; may be repeated" },
+    { "workers", HS_SETTING_COUNT, AT(workers), 0, 1024, false, true, "0", "N", "worker processes; 0: everything in one process" },
+    { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
+    { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
+    { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
+      "log messages from LEVEL on: debug, info, notice, warn, error" },
+    { "backlog", HS_SETTING_COUNT, AT(backlog), 1, 65535, false, true, "4096", "N", "connections that may wait to be accepted" },
+    { "drain-timeout", HS_SETTING_TIME, AT(drain_timeout), 0, YEAR, false, true, "30", "SECONDS",
+      "when stopping: wait so long for requests and connections to end" },
+    { "load-timeout", HS_SETTING_TIME, AT(load_timeout), HS_MSEC, YEAR, true, true, "10", "SECONDS", "time that loading the scripts may take" },
+    { "unload-timeout", HS_SETTING_TIME, AT(unload_timeout), HS_MSEC, YEAR, false, true, "5", "SECONDS",
+      "time that the scripts' on_unload functions may take" },
+    { "head-size", HS_SETTING_SIZE, AT(head_size), 256, HEAD_MAX, false, true, "16K", "BYTES", "largest request head (431)" },
+    { "head-fields", HS_SETTING_COUNT, AT(head_fields), 1, HS_MAX_FIELDS, false, true, "100", "N", "most header fields (431)" },
+    { "target-size", HS_SETTING_SIZE, AT(target_size), 64, HEAD_MAX, false, true, "8K", "BYTES", "longest request target (414)" },
+    { "head-timeout", HS_SETTING_TIME, AT(head_timeout), HS_MSEC, YEAR, false, true, "10", "SECONDS", "time for the whole request head (408)" },
+    { "max-body", HS_SETTING_SIZE, AT(max_body), 0, INT64_MAX, true, true, "16M", "BYTES", "largest request body (413); routes may differ" },
+    { "body-memory", HS_SETTING_SIZE, AT(body_memory), 0, GIB, false, true, "1M", "BYTES",
+      "a body that is read as a whole is kept in a temporary file past this" },
+    { "body-ahead", HS_SETTING_SIZE, AT(body_ahead), KIB, GIB, false, true, "64K", "BYTES", "body bytes read ahead of the handler" },
+    { "body-rate", HS_SETTING_SIZE, AT(body_rate), 0, GIB, false, true, "1K", "BYTES", "slowest upload, per second, while a handler waits for it (408)" },
+    { "body-window", HS_SETTING_TIME, AT(body_window), HS_SEC, YEAR, false, true, "30", "SECONDS", "time over which that rate is averaged" },
+    { "drain-max", HS_SETTING_SIZE, AT(drain_max), 0, GIB, false, true, "64K", "BYTES",
+      "most of an unread body that is read to keep the connection" },
+    { "keep-alive", HS_SETTING_TIME, AT(keep_alive), HS_MSEC, YEAR, false, true, "60", "SECONDS", "time that a connection may stand idle" },
+    { "max-requests", HS_SETTING_COUNT, AT(max_requests), 1, UNSIGNED_MAX, false, true, "10000", "N", "requests per connection" },
+    { "write-timeout", HS_SETTING_TIME, AT(write_timeout), HS_MSEC, YEAR, false, true, "30", "SECONDS",
+      "time in which a client must take some of the bytes that wait for it" },
+    { "pipeline-output", HS_SETTING_SIZE, AT(pipeline_output), KIB, GIB, false, true, "256K", "BYTES",
+      "unsent bytes past which the next pipelined request waits" },
+    { "linger-max", HS_SETTING_SIZE, AT(linger_max), 0, GIB, false, true, "1M", "BYTES", "bytes discarded before a refused upload is closed" },
+    { "linger-timeout", HS_SETTING_TIME, AT(linger_timeout), HS_MSEC, YEAR, false, true, "2", "SECONDS", "time that this may take" },
+    { "linger-count", HS_SETTING_COUNT, AT(linger_count), 0, UNSIGNED_MAX, false, true, "1024", "N", "connections that may be in this state" },
+    { "response-high", HS_SETTING_SIZE, AT(response_high), KIB, GIB, false, true, "256K", "BYTES",
+      "unsent bytes past which a handler that adds more waits" },
+    { "response-low", HS_SETTING_SIZE, AT(response_low), 0, GIB, false, true, "64K", "BYTES", "it goes on below this" },
+    { "response-buffer-max", HS_SETTING_SIZE, AT(response_buffer_max), KIB, 1024 * GIB, false, true, "16M", "BYTES",
+      "most that a response made at once may hold" },
+    { "turn-bytes", HS_SETTING_SIZE, AT(turn_bytes), KIB, GIB, false, true, "4M", "BYTES",
+      "most that one response sends before the others have their turn" },
+};
+
+enum { N_SETTINGS = sizeof table / sizeof *table };
+_Static_assert((int)N_SETTINGS <= (int)HS_SETTINGS_MAX, "source[] has room for every setting");
+
+const struct hs_setting *
+hs_setting_at(size_t i)
+{
+    return i < N_SETTINGS ? &table[i] : NULL;
+}
+
+static int64_t *
+number_of(const struct hs_settings *s, const struct hs_setting *which)
+{
+    return (int64_t *)(void *)((char *)(uintptr_t)s + which->offset);
+}
+
+static struct hs_setting_list *
+list_of(const struct hs_settings *s, const struct hs_setting *which)
+{
+    return (struct hs_setting_list *)(void *)((char *)(uintptr_t)s + which->offset);
+}
+
+static char **
+string_of(const struct hs_settings *s, const struct hs_setting *which)
+{
+    return (char **)(void *)((char *)(uintptr_t)s + which->offset);
+}
+
+/* --- names --- */
+
+static bool
+same_name(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b)) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+const struct hs_setting *
+hs_setting_find(const char *name)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (same_name(table[i].name, name)) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+/* How many letters must be added, taken away or changed to make one word of the other (Levenshtein); words of up to 63 letters. */
+static size_t
+distance(const char *a, const char *b)
+{
+    enum { MAX = 64 };
+    size_t row[MAX];
+    size_t n = strlen(b);
+
+    if (n >= MAX || strlen(a) >= MAX) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t change = corner + (!same_name((char[]){ a[i], 0 }, (char[]){ b[j], 0 }));
+            size_t other = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            corner = row[j + 1];
+            row[j + 1] = change < other ? change : other;
+        }
+    }
+    return row[n];
+}
+
+const char *
+hs_nearest(const char *word, const char *const *words, size_t n)
+{
+    const char *best = NULL;
+    size_t least = strlen(word) / 3 + 2; /* further away than this is another word */
+
+    for (size_t i = 0; i < n; i++) {
+        size_t d = words[i] != NULL ? distance(word, words[i]) : SIZE_MAX;
+        if (d < least) {
+            least = d;
+            best = words[i];
+        }
+    }
+    return best;
+}
+
+const struct hs_setting *
+hs_setting_like(const char *name)
+{
+    const char *names[N_SETTINGS];
+
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        names[i] = table[i].name;
+    }
+    const char *best = hs_nearest(name, names, N_SETTINGS);
+    return best != NULL ? hs_setting_find(best) : NULL;
+}
+
+/* --- values from text --- */
+
+static bool
+parse_flag(const char *text, int64_t *out)
+{
+    static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = (int64_t)(i & 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The whole number at the start of text; *rest is what follows. */
+static bool
+parse_digits(const char *text, int64_t *out, const char **rest)
+{
+    struct hs_view v = { text, strspn(text, "0123456789") };
+    long long n;
+
+    if (hs_ascii_to_int64(v, &n) != 0) {
+        return false;
+    }
+    *out = n;
+    *rest = text + v.n;
+    return true;
+}
+
+static bool
+parse_count(const char *text, int64_t *out)
+{
+    const char *rest;
+
+    return parse_digits(text, out, &rest) && *rest == '\0';
+}
+
+static bool
+parse_size(const char *text, int64_t *out)
+{
+    static const char letters[] = "KMGT";
+    const char *rest;
+    int64_t unit = 1;
+
+    if (!parse_digits(text, out, &rest)) {
+        return false;
+    }
+    if (*rest != '\0') {
+        const char *letter = strchr(letters, *rest >= 'a' && *rest <= 'z' ? *rest - 'a' + 'A' : *rest);
+        if (letter == NULL) {
+            return false;
+        }
+        unit = (int64_t)1 << (10 * (letter - letters + 1));
+        rest += strcmp(rest + 1, "iB") == 0 ? 3 : 1;
+    }
+    return *rest == '\0' && !__builtin_mul_overflow(*out, unit, out);
+}
+
+/* Seconds with up to nine decimals, or another unit with none lost below a nanosecond. */
+static bool
+parse_time(const char *text, int64_t *out)
+{
+    static const struct {
+        const char *suffix;
+        int64_t ns;
+    } units[] = { { "", HS_SEC }, { "s", HS_SEC }, { "ms", HS_MSEC }, { "m", 60 * HS_SEC }, { "h", 3600 * HS_SEC } };
+    const char *rest;
+    int64_t whole, fraction = 0, scale = 1;
+
+    if (!parse_digits(text, &whole, &rest)) {
+        return false;
+    }
+    if (*rest == '.') {
+        size_t digits = strspn(++rest, "0123456789");
+        if (digits == 0 || digits > 9) {
+            return false;
+        }
+        for (; digits != 0; digits--) {
+            fraction = fraction * 10 + (*rest++ - '0');
+            scale *= 10;
+        }
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(rest, units[i].suffix) == 0) {
+            int64_t part = (int64_t)((__int128)fraction * units[i].ns / scale);
+            return !__builtin_mul_overflow(whole, units[i].ns, out) && !__builtin_add_overflow(*out, part, out);
+        }
+    }
+    return false;
+}
+
+static bool
+parse_number(const struct hs_setting *which, const char *text, int64_t *out)
+{
+    enum hs_log_level level;
+
+    if (which->none && (strcmp(text, "none") == 0 || strcmp(text, "false") == 0)) {
+        *out = -1;
+        return true;
+    }
+    switch (which->type) {
+    case HS_SETTING_FLAG:
+        return parse_flag(text, out);
+    case HS_SETTING_COUNT:
+        return parse_count(text, out) && *out >= which->min && *out <= which->max;
+    case HS_SETTING_SIZE:
+        return parse_size(text, out) && *out >= which->min && *out <= which->max;
+    case HS_SETTING_TIME:
+        return parse_time(text, out) && *out >= which->min && *out <= which->max;
+    case HS_SETTING_LOG_LEVEL:
+        if (hs_log_level_parse(text, &level) != 0) {
+            return false;
+        }
+        *out = (int64_t)level;
+        return true;
+    case HS_SETTING_ADDRESSES:
+    case HS_SETTING_FILE:
+        break;
+    }
+    return false;
+}
+
+/* --- values as text --- */
+
+/* Seconds without needless decimals. */
+static int
+format_time(int64_t ns, char *dst, size_t size)
+{
+    char text[48];
+
+    int n = snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, ns / HS_SEC, ns % HS_SEC);
+    while (n > 0 && text[n - 1] == '0') {
+        n--;
+    }
+    if (n > 0 && text[n - 1] == '.') {
+        n--;
+    }
+    return snprintf(dst, size, "%.*s", n, text);
+}
+
+static int
+format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
+{
+    static const char letters[] = "\0KMGT";
+    size_t unit = 0;
+
+    if (v == -1 && which->none) {
+        return snprintf(dst, size, "none");
+    }
+    switch (which->type) {
+    case HS_SETTING_FLAG:
+        return snprintf(dst, size, "%s", v != 0 ? "true" : "false");
+    case HS_SETTING_LOG_LEVEL:
+        return snprintf(dst, size, "%s", hs_log_level_name((enum hs_log_level)v));
+    case HS_SETTING_TIME:
+        return format_time(v, dst, size);
+    case HS_SETTING_SIZE:
+        while (unit < 4 && v != 0 && v % KIB == 0) {
+            v /= KIB;
+            unit++;
+        }
+        return snprintf(dst, size, "%" PRId64 "%.1s", v, &letters[unit]);
+    case HS_SETTING_COUNT:
+    case HS_SETTING_ADDRESSES:
+    case HS_SETTING_FILE:
+        break;
+    }
+    return snprintf(dst, size, "%" PRId64, v);
+}
+
+int
+hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size)
+{
+    if (which->type == HS_SETTING_FILE) {
+        const char *v = *string_of(s, which);
+        return snprintf(dst, size, "%s", v != NULL ? v : "");
+    }
+    if (which->type != HS_SETTING_ADDRESSES) {
+        return format_number(which, *number_of(s, which), dst, size);
+    }
+    const struct hs_setting_list *list = list_of(s, which);
+    int total = 0;
+    if (size != 0) {
+        dst[0] = '\0';
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        size_t at = (size_t)total < size ? (size_t)total : size;
+        total += snprintf(dst + at, size - at, "%s%s", i != 0 ? " " : "", list->items[i]);
+    }
+    return total;
+}
+
+/* What a value must be, for errors. */
+static void
+describe(const struct hs_setting *which, char *why, size_t size)
+{
+    static const char *const kinds[] = {
+        [HS_SETTING_FLAG] = "true or false",
+        [HS_SETTING_COUNT] = "a whole number",
+        [HS_SETTING_SIZE] = "a number of bytes (suffixes K, M, G)",
+        [HS_SETTING_TIME] = "a number of seconds (suffixes ms, s, m, h)",
+        [HS_SETTING_LOG_LEVEL] = "debug, info, notice, warn or error",
+        [HS_SETTING_ADDRESSES] = "an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH",
+        [HS_SETTING_FILE] = "a file name",
+    };
+    char min[40], max[40];
+
+    if (which->min == which->max || which->type == HS_SETTING_FLAG) {
+        (void)snprintf(why, size, "must be %s", kinds[which->type]);
+        return;
+    }
+    (void)format_number(which, which->min, min, sizeof min);
+    (void)format_number(which, which->max, max, sizeof max);
+    (void)snprintf(why, size, "must be %s from %s%s%s%s", kinds[which->type], min, which->max != INT64_MAX ? " to " : " on",
+                   which->max != INT64_MAX ? max : "", which->none ? ", or none" : "");
+}
+
+/* --- setting --- */
+
+static void
+list_clear(struct hs_setting_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (struct hs_setting_list){ NULL, 0 };
+}
+
+/* Adds to the list, or makes it anew. 0 or ENOMEM, and then nothing is changed. */
+static int
+list_add(struct hs_setting_list *list, const char *text, bool anew)
+{
+    struct hs_setting_list old = anew ? *list : (struct hs_setting_list){ NULL, 0 };
+    size_t n = anew ? 0 : list->n;
+    char *copy = strdup(text);
+    char **items = copy != NULL ? realloc(anew ? NULL : list->items, (n + 1) * sizeof *items) : NULL;
+
+    if (items == NULL) {
+        free(copy);
+        return ENOMEM;
+    }
+    items[n] = copy;
+    *list = (struct hs_setting_list){ items, n + 1 };
+    list_clear(&old);
+    return 0;
+}
+
+static int
+set_string(char **where, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (copy == NULL) {
+        return ENOMEM;
+    }
+    free(*where);
+    *where = copy;
+    return 0;
+}
+
+/* Checks the text and stores it. 0, EINVAL, ENOMEM. */
+static int
+store(struct hs_settings *s, const struct hs_setting *which, const char *text, bool anew)
+{
+    ec_sockaddr address;
+    int64_t number = 0;
+
+    if (which->type == HS_SETTING_ADDRESSES) {
+        int err = ec_sockaddr_parse(&address, text);
+        return err != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
+    }
+    if (which->type == HS_SETTING_FILE) {
+        return *text == '\0' ? EINVAL : set_string(string_of(s, which), text);
+    }
+    if (!parse_number(which, text, &number)) {
+        return EINVAL;
+    }
+    *number_of(s, which) = number;
+    return 0;
+}
+
+int
+hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char *text, enum hs_setting_source source, char *why,
+               size_t size)
+{
+    size_t i = (size_t)(which - table);
+    assert(i < N_SETTINGS);
+    if (s->source[i] > (unsigned char)source) {
+        struct hs_settings scratch;
+        memset(&scratch, 0, sizeof scratch);
+        int err = store(&scratch, which, text, true); /* a bad value is an error all the same */
+        hs_settings_fini(&scratch);
+        if (err != 0) {
+            describe(which, why, size);
+        }
+        return err;
+    }
+    int err = store(s, which, text, s->source[i] != (unsigned char)source);
+    if (err == 0) {
+        s->source[i] = (unsigned char)source;
+    } else if (err == ENOMEM) {
+        (void)snprintf(why, size, "out of memory");
+    } else {
+        describe(which, why, size);
+    }
+    return err;
+}
+
+int
+hs_settings_check(const struct hs_settings *s, char *why, size_t size)
+{
+    if (s->workers != 0) {
+        (void)snprintf(why, size, "workers must be 0: this version runs everything in one process");
+        return EINVAL;
+    }
+    if (s->response_low > s->response_high) {
+        (void)snprintf(why, size, "response-low must not be more than response-high");
+        return EINVAL;
+    }
+    if (s->target_size > s->head_size) {
+        (void)snprintf(why, size, "target-size must not be more than head-size");
+        return EINVAL;
+    }
+    return 0;
+}
+
+int
+hs_settings_init(struct hs_settings *s)
+{
+    char why[160];
+
+    memset(s, 0, sizeof *s);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (table[i].def != NULL && hs_setting_set(s, &table[i], table[i].def, HS_SOURCE_DEFAULT, why, sizeof why) != 0) {
+            hs_settings_fini(s);
+            return ENOMEM; /* the defaults are good: test_settings.c sets them all */
+        }
+    }
+    return 0;
+}
+
+void
+hs_settings_fini(struct hs_settings *s)
+{
+    list_clear(&s->listen);
+    free(s->config);
+    s->config = NULL;
+}

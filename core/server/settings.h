@@ -1,0 +1,83 @@
+/* settings.h - what can be configured: one table of names, types, ranges, defaults and help, from which the command line, config.lua,
+ * --help and the errors of all of them come. A name is written with dashes or underscores: drain-timeout, drain_timeout.
+ * A value that was set by a stronger source stays: the command line over the configuration file over the default.
+ * One thread at a time. */
+#ifndef HS_SERVER_SETTINGS_H
+#define HS_SERVER_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hs_setting_type {
+    HS_SETTING_FLAG,      /* 0 or 1 */
+    HS_SETTING_COUNT,     /* a number */
+    HS_SETTING_SIZE,      /* bytes; suffixes K, M, G for powers of 1024 */
+    HS_SETTING_TIME,      /* kept in ns; seconds, or with a suffix ms, s, m, h */
+    HS_SETTING_LOG_LEVEL, /* enum hs_log_level */
+    HS_SETTING_ADDRESSES, /* a list */
+    HS_SETTING_FILE,
+};
+
+/* Who set a value; a weaker source does not change what a stronger one has set. */
+enum hs_setting_source { HS_SOURCE_DEFAULT, HS_SOURCE_FILE, HS_SOURCE_COMMAND };
+
+struct hs_setting {
+    const char *name; /* with dashes */
+    enum hs_setting_type type;
+    size_t offset;      /* of the value in struct hs_settings: int64_t, struct hs_setting_list or char * */
+    int64_t min, max;   /* in what the value is kept in */
+    bool none;          /* "none" is a value too, kept as -1 */
+    bool in_file;       /* may stand in a configuration file */
+    const char *def;    /* the default, as text; NULL: empty */
+    const char *value;  /* what help calls the value; NULL: takes none */
+    const char *help;
+};
+
+struct hs_setting_list {
+    char **items;
+    size_t n;
+};
+
+enum { HS_SETTINGS_MAX = 48 };
+
+struct hs_settings {
+    struct hs_setting_list listen;
+    char *config; /* NULL: DIR/config.lua, where there is one */
+    int64_t workers, dev, log_level;
+    int64_t backlog, drain_timeout, load_timeout, unload_timeout;
+    int64_t head_size, head_fields, target_size, head_timeout;
+    int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;
+    int64_t keep_alive, max_requests, write_timeout, pipeline_output;
+    int64_t linger_max, linger_timeout, linger_count;
+    int64_t response_high, response_low, response_buffer_max, turn_bytes;
+    unsigned char source[HS_SETTINGS_MAX]; /* enum hs_setting_source of each, by its place in the table */
+};
+
+/* All defaults. 0 or ENOMEM (nothing to free then). */
+int hs_settings_init(struct hs_settings *s);
+/* Frees what the values hold. */
+void hs_settings_fini(struct hs_settings *s);
+
+/* The table, for listings: the i-th setting, NULL past the end. */
+const struct hs_setting *hs_setting_at(size_t i);
+/* The setting of that name, dashes and underscores being one; NULL when there is none. */
+const struct hs_setting *hs_setting_find(const char *name);
+/* The setting whose name is most like an unknown one; NULL when none is like it. */
+const struct hs_setting *hs_setting_like(const char *name);
+
+/* Sets one value from text; a list grows by it when its values come from the same source. Flags take true, false, yes, no, on, off, 1, 0.
+ * 0 (also when a stronger source has set it already); EINVAL and why (at most size bytes, without the name) says what the value must be;
+ * ENOMEM, why says so. */
+int hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char *text, enum hs_setting_source source, char *why,
+                   size_t size);
+/* Checks that hold between values: 0, or EINVAL and why names the settings. */
+int hs_settings_check(const struct hs_settings *s, char *why, size_t size);
+
+/* The value as text as it can be set, lists with blanks between. Returns the length that it has without the cut, as snprintf(3). */
+int hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size);
+
+/* The word among n (NULL entries are skipped) that is nearest to an unknown one; NULL when none is near. For "did you mean". */
+const char *hs_nearest(const char *word, const char *const *words, size_t n);
+
+#endif
