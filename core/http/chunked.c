@@ -261,12 +261,6 @@ is_forbidden_trailer(struct hs_view name)
     return false;
 }
 
-static bool
-is_blank(char b)
-{
-    return b == ' ' || b == '\t';
-}
-
 /* One field line at p; the place after it, or NULL with *wrong set. */
 static const char *
 trailer_line(const char *base, const char *p, const char *end, struct hs_field *f, const char **wrong)
@@ -282,7 +276,7 @@ trailer_line(const char *base, const char *p, const char *end, struct hs_field *
         return NULL;
     }
     const char *value = colon + 1;
-    while (value < end && is_blank(*value)) {
+    while (value < end && hs_scan_is_blank(*value)) {
         value++;
     }
     const char *line_end = hs_scan_value_bytes(value, end);
@@ -291,7 +285,7 @@ trailer_line(const char *base, const char *p, const char *end, struct hs_field *
         return NULL;
     }
     const char *value_end = line_end;
-    while (value_end > value && is_blank(value_end[-1])) {
+    while (value_end > value && hs_scan_is_blank(value_end[-1])) {
         value_end--;
     }
     *f = (struct hs_field){ .name_off = (uint32_t)(p - base),

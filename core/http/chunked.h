@@ -42,6 +42,7 @@ enum hs_chunked_result {
     HS_CHUNKED_REFUSED /* malformed or over its framing budget */
 };
 
+/* Starts a body. Nothing has to be undone. Any thread. */
 void hs_chunked_init(struct hs_chunked *c);
 
 /* Takes bytes of in from its start: sets *used to how many were consumed (the data run included), *data when DATA.

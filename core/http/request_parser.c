@@ -8,28 +8,9 @@
 
 #include "base/ascii.h"
 #include "http/field_match.h"
+#include "http/framing.h"
 #include "http/scan.h"
 #include "http/target.h"
-
-/* What the field lines said about the message, until all of them are known. */
-struct framing {
-    const struct hs_field *host;
-    const struct hs_field *length; /* Content-Length */
-    const struct hs_field *coding; /* Transfer-Encoding */
-    const struct hs_field *expect;
-    unsigned connection; /* CONN_... */
-    bool host_ok;        /* Host has already been found to be valid */
-};
-
-enum { CONN_CLOSE = 1, CONN_KEEP_ALIVE = 2, CONN_UPGRADE = 4 /* options of Connection */, CONN_UPGRADE_FIELD = 8 };
-
-/* The ids that note_field has business with. */
-#define BIT(id) (1u << (id))
-enum {
-    NOTED = BIT(HS_FIELD_CONTENT_LENGTH) | BIT(HS_FIELD_TRANSFER_ENCODING) | BIT(HS_FIELD_CONNECTION) | BIT(HS_FIELD_EXPECT) |
-            BIT(HS_FIELD_UPGRADE)
-};
-_Static_assert(HS_FIELD_IDS < 31, "field ids fit the bits of an int");
 
 __attribute__((cold, noinline)) static const char *
 refuse(struct hs_refusal *why, int status, const char *reason)
@@ -44,12 +25,6 @@ reject(struct hs_refusal *why, int status, const char *reason)
 {
     refuse(why, status, reason);
     return false;
-}
-
-static bool
-ieq(struct hs_view v, const char *lower)
-{
-    return hs_ascii_ieq(v, hs_view_of(lower));
 }
 
 /* The CRLFs that some clients send after a body, two at most (RFC 9112 2.2). */
@@ -307,80 +282,6 @@ finish_value(const char *q, const char *end, struct hs_refusal *why)
                                : "control byte in a field value");
 }
 
-static inline bool
-is_blank(char b)
-{
-    return b == ' ' || b == '\t';
-}
-
-/* The options of a Connection field (RFC 9110 7.6.1). */
-static void
-note_connection(struct hs_view v, struct framing *fr)
-{
-    while (v.n > 0) {
-        const char *comma = memchr(v.p, ',', v.n);
-        size_t n = comma != NULL ? (size_t)(comma - v.p) : v.n;
-        struct hs_view option = { v.p, n };
-        while (option.n > 0 && is_blank(option.p[option.n - 1])) {
-            option.n--;
-        }
-        while (option.n > 0 && is_blank(*option.p)) {
-            option.p++;
-            option.n--;
-        }
-        if (ieq(option, "close")) {
-            fr->connection |= CONN_CLOSE;
-        } else if (ieq(option, "keep-alive")) {
-            fr->connection |= CONN_KEEP_ALIVE;
-        } else if (ieq(option, "upgrade")) {
-            fr->connection |= CONN_UPGRADE;
-        }
-        n += comma != NULL;
-        v = (struct hs_view){ v.p + n, v.n - n };
-    }
-}
-
-/* Remembers a field that says how the message is to be read; false when it is there for the second time. */
-__attribute__((noinline)) static bool
-note_field(const struct hs_request *r, const struct hs_field *f, struct framing *fr, struct hs_refusal *why)
-{
-    const struct hs_field **slot;
-    const char *doubled;
-    switch ((enum hs_field_id)f->id) {
-    case HS_FIELD_CONTENT_LENGTH:
-        slot = &fr->length;
-        doubled = "more than one Content-Length";
-        break;
-    case HS_FIELD_TRANSFER_ENCODING:
-        slot = &fr->coding;
-        doubled = "more than one Transfer-Encoding";
-        break;
-    case HS_FIELD_EXPECT:
-        if (fr->expect != NULL) {
-            return reject(why, 417, "more than one Expect");
-        }
-        fr->expect = f;
-        return true;
-    case HS_FIELD_CONNECTION: {
-        struct hs_view v = hs_field_value(r, f);
-        if (v.n == 10 && hs_scan_ieq64(v.p, hs_scan_load64("keep-ali")) && hs_scan_ieq64(v.p + 2, hs_scan_load64("ep-alive"))) {
-            fr->connection |= CONN_KEEP_ALIVE; /* what browsers send */
-        } else {
-            note_connection(v, fr);
-        }
-        return true;
-    }
-    default: /* Upgrade */
-        fr->connection |= CONN_UPGRADE_FIELD;
-        return true;
-    }
-    if (*slot != NULL) {
-        return reject(why, 400, doubled);
-    }
-    *slot = f;
-    return true;
-}
-
 /* Where the value of a Host ends that is a name or IPv4 address with a port of up to four digits or none, as nearly all are, and goes
  * up to its CRLF. p is after the colon. NULL: any other value; it has to be looked at closely. */
 static inline const char *
@@ -409,7 +310,7 @@ common_host_end(const char *p, const char *end)
 
 /* The field lines and the empty line after them. */
 static inline const char *
-parse_fields(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct framing *fr,
+parse_fields(const char *p, const char *end, const struct hs_head_limits *limits, struct hs_request *r, struct hs_framing *fr,
              struct hs_refusal *why)
 {
     const char *base = r->base;
@@ -448,12 +349,12 @@ parse_fields(const char *p, const char *end, const struct hs_head_limits *limits
         if (*value == ' ' && value[1] > ' ') {
             value++;
         } else {
-            while (is_blank(*value)) { /* ends at the CR at the latest */
+            while (hs_scan_is_blank(*value)) { /* ends at the CR at the latest */
                 value++;
             }
         }
         const char *value_end = line_end;
-        while (value_end[-1] <= ' ' && is_blank(value_end[-1]) && value_end > value) {
+        while (value_end[-1] <= ' ' && hs_scan_is_blank(value_end[-1]) && value_end > value) {
             value_end--;
         }
         f->name_off = (uint32_t)(p - base);
@@ -461,118 +362,13 @@ parse_fields(const char *p, const char *end, const struct hs_head_limits *limits
         f->value_len = (uint32_t)(value_end - value);
         f->name_len = (uint16_t)name_len;
         f->id = (uint16_t)id;
-        if ((NOTED >> id & 1) != 0 && !note_field(r, f, fr, why)) {
+        if ((HS_FRAMING_NOTED >> id & 1) != 0 && !hs_framing_note(r, f, fr, why)) {
             return NULL;
         }
         p = line_end + 2;
     }
     r->nfields = (uint16_t)(f - r->fields);
     return p + 2;
-}
-
-/* Whether a field's value is set apart from its colon by one blank or none, and has none after it. */
-static bool
-is_tight(const struct hs_request *r, const struct hs_field *f)
-{
-    const char *p = r->base + f->value_off;
-    return (p[-1] == ':' || (p[-1] == ' ' && p[-2] == ':')) && p[f->value_len] == '\r';
-}
-
-/* Transfer-Encoding has to be "chunked" and nothing else, without odd blanks even where the grammar lets them be. Codings that exist but are
- * not done here are told apart (501) from what is only a way to make two servers disagree (400). */
-static bool
-check_coding(struct hs_request *r, const struct hs_field *f, struct hs_refusal *why)
-{
-    static const char *const known[] = { "gzip", "deflate", "compress", "x-gzip", "x-compress" };
-    struct hs_view v = hs_field_value(r, f);
-    if (r->version_minor == 0) {
-        return reject(why, 400, "Transfer-Encoding in HTTP/1.0");
-    }
-    if (!is_tight(r, f)) {
-        return reject(why, 400, "odd blanks around Transfer-Encoding");
-    }
-    if (ieq(v, "chunked")) {
-        r->chunked = true;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i]);
-        if (v.n < n || !ieq((struct hs_view){ v.p, n }, known[i])) {
-            continue;
-        }
-        struct hs_view rest = { v.p + n, v.n - n };
-        if (rest.n == 0 || ieq(rest, ", chunked") || ieq(rest, ",chunked")) {
-            return reject(why, 501, "transfer coding that is not done here");
-        }
-    }
-    return reject(why, 400, "Transfer-Encoding other than chunked");
-}
-
-/* Where the body ends (RFC 9112 6.3): one Content-Length or one Transfer-Encoding, never both. */
-static bool
-check_length(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
-{
-    if (fr->coding != NULL) {
-        if (fr->length != NULL) {
-            return reject(why, 400, "Content-Length and Transfer-Encoding");
-        }
-        return check_coding(r, fr->coding, why);
-    }
-    long long n;
-    if (hs_ascii_to_int64(hs_field_value(r, fr->length), &n) != 0) {
-        return reject(why, 400, "Content-Length is no number in range");
-    }
-    r->content_length = n;
-    return true;
-}
-
-/* Host as RFC 9112 3.2 and 3.2.2 want it, and as the authority of the absolute-form says it. */
-static bool
-check_host(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
-{
-    if (fr->host == NULL) {
-        return r->version_minor == 0 || reject(why, 400, "no Host");
-    }
-    struct hs_view host = hs_field_value(r, fr->host);
-    if (r->target_form == HS_TARGET_ABSOLUTE) {
-        bool https = r->base[r->target.off + 4] != ':';
-        return hs_authority_same(hs_request_view(r, r->host), host, https ? 443 : 80) ||
-               reject(why, 400, "Host differs from the request target");
-    }
-    if (host.n == 0) {
-        return r->version_minor == 0 || r->target_form == HS_TARGET_ASTERISK || reject(why, 400, "empty Host");
-    }
-    r->host = (struct hs_slice){ fr->host->value_off, fr->host->value_len };
-    return fr->host_ok || hs_authority_ok(host) || reject(why, 400, "bad Host");
-}
-
-/* What only the whole head can tell. */
-static inline bool
-check_head(struct hs_request *r, const struct framing *fr, struct hs_refusal *why)
-{
-    r->chunked = false;
-    r->content_length = -1;
-    r->expect_continue = false;
-    r->keep_alive = r->version_minor != 0;
-    r->upgrade = false;
-    if (fr->connection != 0) {
-        const unsigned upgrade = CONN_UPGRADE | CONN_UPGRADE_FIELD;
-        r->upgrade = (fr->connection & upgrade) == upgrade && r->version_minor != 0; /* RFC 9110 7.8 */
-        r->keep_alive = (fr->connection & CONN_CLOSE) == 0 && (r->keep_alive || (fr->connection & CONN_KEEP_ALIVE) != 0);
-    }
-    if (!check_host(r, fr, why)) {
-        return false;
-    }
-    if ((fr->length != NULL || fr->coding != NULL) && !check_length(r, fr, why)) {
-        return false;
-    }
-    if (fr->expect != NULL) {
-        if (!ieq(hs_field_value(r, fr->expect), "100-continue")) {
-            return reject(why, 417, "Expect other than 100-continue");
-        }
-        r->expect_continue = r->version_minor != 0; /* RFC 9110 10.1.1 */
-    }
-    return true;
 }
 
 /* Whether bytes [seen, len) can change nothing: they hold no LF and cross no limit. Where the longest method and the
@@ -596,7 +392,7 @@ hs_request_parse(const char *buf, size_t len, size_t seen, const struct hs_head_
     /* Bytes beyond the limit are never looked at, so they cannot change the answer. */
     const char *end = buf + (len < limits->head_size ? len : limits->head_size);
     const char *p = buf;
-    struct framing fr = { 0 };
+    struct hs_framing fr = { 0 };
     r->base = buf;
     *why = (struct hs_refusal){ 0, NULL };
     if (*p <= '\r') { /* also true of what no head starts with */
@@ -610,7 +406,7 @@ hs_request_parse(const char *buf, size_t len, size_t seen, const struct hs_head_
     }
     if (p != NULL) {
         r->size = (uint32_t)(p - buf);
-        return check_head(r, &fr, why) ? HS_PARSE_DONE : HS_PARSE_REFUSED;
+        return hs_framing_is_common(r, &fr) || hs_framing_check(r, &fr, why) ? HS_PARSE_DONE : HS_PARSE_REFUSED;
     }
     if (why->status == 0 && len >= limits->head_size) {
         refuse(why, 431, "request head too large");

@@ -40,6 +40,13 @@ hs_scan_is_host(char c)
     return (hs_scan_class[(uint8_t)c] & HS_SCAN_HOST) != 0;
 }
 
+/* OWS (RFC 9110 5.6.3). */
+static inline bool
+hs_scan_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static inline uint16_t
 hs_scan_load16(const char *p)
 {
@@ -270,33 +277,87 @@ hs_scan_path_is_plain(const char *p, const char *end)
     return true;
 }
 
+#ifdef HS_SCAN_SSE2
+
+/* One block of a path: the bytes that may go on, as bits. *odd gets the bits of what makes it other than plain; *carry is 1 when the byte
+ * before the block was a '/', and is made ready for the next block. */
+static inline unsigned
+hs_scan_path_block(const char *p, unsigned *odd, unsigned *carry)
+{
+    __m128i x = hs_scan_block(p);
+    __m128i coded = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('%')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+    /* '.' and '/' differ in one bit only. */
+    unsigned either = hs_scan_mask(_mm_cmpeq_epi8(_mm_or_si128(x, _mm_set1_epi8(1)), _mm_set1_epi8('/')));
+    unsigned slash = hs_scan_mask(_mm_cmpeq_epi8(x, _mm_set1_epi8('/')));
+    *odd = hs_scan_mask(coded) | ((slash << 1 | *carry) & either);
+    *carry = slash >> 15;
+    return hs_scan_mask(_mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('?')), hs_scan_in_target(x)));
+}
+
+/* The blocks of a path after its first one. */
+static __attribute__((noinline, unused)) const char *
+hs_scan_path_rest(const char *p, const char *end, unsigned carry, bool *plain)
+{
+    for (bool clean = *plain; p < end; p += 16) {
+        unsigned odd;
+        unsigned good = hs_scan_path_block(p, &odd, &carry);
+        if (good != 0xFFFF) {
+            *plain = clean && (odd & hs_scan_before(~good)) == 0;
+            return hs_scan_at(p, ~good);
+        }
+        clean = clean && odd == 0;
+    }
+    return p;
+}
+
+/* One block of a host, in the same way: *empty gets the bits of dots after nothing, *carry is 1 when nothing or a dot came before. */
+static inline unsigned
+hs_scan_host_block(const char *p, unsigned *empty, unsigned *carry)
+{
+    __m128i x = hs_scan_block(p);
+    __m128i letter = _mm_add_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)(0x80 - 'a')));
+    __m128i other = _mm_add_epi8(x, _mm_set1_epi8((char)(0x80 - '-'))); /* '-', '.', '/' and the digits follow each other */
+    __m128i is_letter = _mm_cmpgt_epi8(_mm_set1_epi8((char)(0x80 + 26)), letter);
+    __m128i is_other = _mm_cmpgt_epi8(_mm_set1_epi8((char)(0x80 + 13)), other);
+    __m128i slash = _mm_cmpeq_epi8(x, _mm_set1_epi8('/'));
+    unsigned dot = hs_scan_mask(_mm_cmpeq_epi8(x, _mm_set1_epi8('.')));
+    *empty = dot & (dot << 1 | *carry);
+    *carry = dot >> 15;
+    return hs_scan_mask(_mm_or_si128(is_letter, _mm_andnot_si128(slash, is_other)));
+}
+
+/* The blocks of a host after its first one. */
+static __attribute__((noinline, unused)) const char *
+hs_scan_host_rest(const char *p, const char *end, unsigned carry, bool *labels)
+{
+    for (bool clean = *labels; p < end; p += 16) {
+        unsigned empty;
+        unsigned good = hs_scan_host_block(p, &empty, &carry);
+        if (good != 0xFFFF) {
+            *labels = clean && (empty & hs_scan_before(~good)) == 0;
+            return hs_scan_at(p, ~good);
+        }
+        clean = clean && empty == 0;
+    }
+    return p;
+}
+
+#endif
+
 /* First byte from p on that is '?' or that no request target may hold. Padded; p <= end.
- * *plain: as hs_scan_path_is_plain of the bytes before it (any value when that is not before end). */
+ * *plain: as hs_scan_path_is_plain of the bytes before it (any value when that is not before end). Most are over within one block. */
 static inline const char *
 hs_scan_path(const char *p, const char *end, bool *plain)
 {
 #ifdef HS_SCAN_SSE2
-    unsigned odd = 0;
-    unsigned carry = 0; /* 1: the byte before this block was '/' */
-    do {
-        __m128i x = hs_scan_block(p);
-        unsigned good = hs_scan_mask(_mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('?')), hs_scan_in_target(x)));
-        __m128i coded = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('%')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-        /* '.' and '/' differ in one bit only. */
-        unsigned either = hs_scan_mask(_mm_cmpeq_epi8(_mm_or_si128(x, _mm_set1_epi8(1)), _mm_set1_epi8('/')));
-        unsigned slash = hs_scan_mask(_mm_cmpeq_epi8(x, _mm_set1_epi8('/')));
-        unsigned here = hs_scan_mask(coded) | ((slash << 1 | carry) & either);
-        if (good != 0xFFFF) {
-            odd |= here & hs_scan_before(~good);
-            *plain = odd == 0;
-            return hs_scan_at(p, ~good);
-        }
-        odd |= here;
-        carry = slash >> 15;
-        p += 16;
-    } while (p < end);
-    *plain = false;
-    return p;
+    unsigned odd, carry = 0;
+    unsigned good = hs_scan_path_block(p, &odd, &carry);
+    if (good != 0xFFFF) {
+        *plain = (odd & hs_scan_before(~good)) == 0;
+        return hs_scan_at(p, ~good);
+    }
+    *plain = odd == 0;
+    return hs_scan_path_rest(p + 16, end, carry, plain);
 #else
     const char *q = p;
     while (q < end && *q != '?' && hs_scan_is_target(*q)) {
@@ -313,29 +374,14 @@ static inline const char *
 hs_scan_host(const char *p, const char *end, bool *labels)
 {
 #ifdef HS_SCAN_SSE2
-    unsigned empty = 0;
-    unsigned carry = 1; /* 1: the byte before this block was '.', or there was none */
-    do {
-        __m128i x = hs_scan_block(p);
-        __m128i letter = _mm_add_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)(0x80 - 'a')));
-        __m128i other = _mm_add_epi8(x, _mm_set1_epi8((char)(0x80 - '-'))); /* '-', '.', '/' and the digits follow each other */
-        __m128i is_letter = _mm_cmpgt_epi8(_mm_set1_epi8((char)(0x80 + 26)), letter);
-        __m128i is_other = _mm_cmpgt_epi8(_mm_set1_epi8((char)(0x80 + 13)), other);
-        __m128i slash = _mm_cmpeq_epi8(x, _mm_set1_epi8('/'));
-        unsigned dot = hs_scan_mask(_mm_cmpeq_epi8(x, _mm_set1_epi8('.')));
-        unsigned good = hs_scan_mask(_mm_or_si128(is_letter, _mm_andnot_si128(slash, is_other)));
-        unsigned here = dot & (dot << 1 | carry);
-        if (good != 0xFFFF) {
-            empty |= here & hs_scan_before(~good);
-            *labels = empty == 0;
-            return hs_scan_at(p, ~good);
-        }
-        empty |= here;
-        carry = dot >> 15;
-        p += 16;
-    } while (p < end);
-    *labels = false;
-    return p;
+    unsigned empty, carry = 1;
+    unsigned good = hs_scan_host_block(p, &empty, &carry);
+    if (good != 0xFFFF) {
+        *labels = (empty & hs_scan_before(~good)) == 0;
+        return hs_scan_at(p, ~good);
+    }
+    *labels = empty == 0;
+    return hs_scan_host_rest(p + 16, end, carry, labels);
 #else
     const char *q = p;
     *labels = true;
