@@ -1,5 +1,5 @@
 /* rig.h - a whole server in memory for tests: loop with a moved clock, sessions, dispatcher, HTTP/1 driver, and clients
- * that speak raw bytes. No descriptors, no ports, no sleeps. */
+ * that speak raw bytes. No descriptors (but for the clients that ask for sockets), no ports, no sleeps. */
 #ifndef TESTS_SUPPORT_RIG_H
 #define TESTS_SUPPORT_RIG_H
 
@@ -17,15 +17,18 @@ struct rig {
     struct hs_h1 *h1;
     struct hs_memory_pair_options pair; /* for the clients made next */
     unsigned requests_ended;
+    unsigned long moves; /* grows when bytes reach a client or a request ends */
+    bool accept_may_fail; /* rig_connect: for want of memory; the client finds its connection reset */
 };
 
 /* One connection as the client sees it. */
 struct rig_client {
     struct rig *rig;
-    struct hs_transport *t; /* NULL once closed by us */
-    struct hs_buf in;       /* all that came */
-    bool reading;           /* takes what comes (default) */
-    bool eof, reset;        /* the server's end */
+    struct hs_transport *t;      /* NULL once closed by us */
+    struct hs_transport *server; /* the other end, borrowed: for faults; dead once the server has closed it */
+    struct hs_buf in;            /* all that came; 256 KiB of it are there from the start */
+    bool reading;                /* takes what comes (default); rig_read_on and rig_read change it */
+    bool eof, reset;             /* the server's end */
 };
 
 /* Makes everything; while the generation is being built register handlers with ec_httpsrv_register or rig_route. */
@@ -40,15 +43,26 @@ void rig_start(struct rig *r);
 void rig_close(struct rig *r);
 /* Turns the loop until nothing moves any more. */
 void rig_settle(struct rig *r);
-/* Moves the clock and settles. */
+/* n turns of the loop, no more. */
+void rig_turns(struct rig *r, unsigned n);
+/* Turns the loop, waiting for what comes from other threads, until n requests have ended in all. */
+void rig_await_ended(struct rig *r, unsigned n);
+/* Moves the clock and settles, a second at a time. */
 void rig_advance(struct rig *r, int64_t ns);
 
+/* A connection over a pair of memory transports, as r->pair says. */
 void rig_connect(struct rig *r, struct rig_client *c);
+/* The same over socketpair(2): what the kernel has to say about FIN and reset. */
+void rig_connect_socket(struct rig *r, struct rig_client *c);
 /* Writes all n bytes (turning the loop as needed, up to what the server takes); returns how many went. */
 size_t rig_send(struct rig_client *c, const void *p, size_t n);
 size_t rig_sends(struct rig_client *c, const char *s);
 void rig_shutdown(struct rig_client *c); /* FIN */
 void rig_disconnect(struct rig_client *c, bool reset);
+/* Stops taking what comes, or goes on. */
+void rig_read_on(struct rig_client *c, bool on);
+/* Takes up to n bytes, then stops again; returns how many came. */
+size_t rig_read(struct rig_client *c, size_t n);
 /* What came, as a C string; emptied by the next rig_forget. */
 const char *rig_received(struct rig_client *c);
 void rig_forget(struct rig_client *c);
