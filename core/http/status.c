@@ -3,12 +3,17 @@
 
 #include <stddef.h>
 
-#define LINE(code, phrase) [code - 100] = HS_VIEW_INIT("HTTP/1.1 " #code " " phrase "\r\n")
-#define HS_VIEW_INIT(literal) { (literal), sizeof(literal) - 1 }
+struct entry {
+    const char *line;
+    const char *reason;
+    size_t reason_len;
+};
 
-enum { BEFORE = sizeof "HTTP/1.1 200 " - 1, AFTER = sizeof "\r\n" - 1 };
+#define LINE(code, phrase) [code - 100] = { "HTTP/1.1 " #code " " phrase "\r\n", phrase, sizeof(phrase) - 1 }
 
-static const struct hs_view lines[500] = {
+enum { AROUND = sizeof "HTTP/1.1 200 \r\n" - 1 }; /* bytes of a line without its phrase */
+
+static const struct entry entries[500] = {
     LINE(100, "Continue"),
     LINE(101, "Switching Protocols"),
     LINE(102, "Processing"),
@@ -71,17 +76,25 @@ static const struct hs_view lines[500] = {
     LINE(511, "Network Authentication Required"),
 };
 
+static const struct entry *
+find(int status)
+{
+    const struct entry *e = status >= 100 && status <= 599 ? &entries[status - 100] : NULL;
+    return e != NULL && e->line != NULL ? e : NULL;
+}
+
 struct hs_view
 hs_status_line(int status)
 {
-    return status >= 100 && status <= 599 ? lines[status - 100] : (struct hs_view){ NULL, 0 };
+    const struct entry *e = find(status);
+    return e != NULL ? (struct hs_view){ e->line, AROUND + e->reason_len } : (struct hs_view){ NULL, 0 };
 }
 
 struct hs_view
 hs_status_reason(int status)
 {
-    struct hs_view line = hs_status_line(status);
-    return line.n != 0 ? (struct hs_view){ line.p + BEFORE, line.n - BEFORE - AFTER } : (struct hs_view){ "", 0 };
+    const struct entry *e = find(status);
+    return e != NULL ? (struct hs_view){ e->reason, e->reason_len } : (struct hs_view){ "", 0 };
 }
 
 bool

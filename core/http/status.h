@@ -7,7 +7,7 @@
 
 #include "base/view.h"
 
-/* "200 OK"'s phrase; "" for an unknown code. */
+/* "200 OK"'s phrase, NUL-terminated; "" for an unknown code. */
 struct hs_view hs_status_reason(int status);
 
 /* The whole status line, "HTTP/1.1 200 OK" with its CRLF; the empty view for an unknown code. */

@@ -69,6 +69,7 @@ statuses_and_phrases(void **state)
         char expected[128];
         struct hs_view reason = hs_status_reason(status), line = hs_status_line(status);
         int n = snprintf(expected, sizeof expected, "HTTP/1.1 %d %.*s\r\n", status, (int)reason.n, reason.p);
+        assert_int_equal(strlen(reason.p), reason.n);
         if (line.n != 0) {
             assert_int_equal(line.n, n);
             assert_memory_equal(line.p, expected, line.n);
