@@ -201,7 +201,9 @@ memory_writev(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool 
     size_t done = 0;
     for (int i = 0; i < iovcnt && done < room; i++) {
         size_t n = min(iov[i].iov_len, room - done);
-        put(m->peer, iov[i].iov_base, n);
+        if (n > 0) { /* else iov_base may be NULL */
+            put(m->peer, iov[i].iov_base, n);
+        }
         done += n;
     }
     changed(m->peer);
