@@ -60,6 +60,7 @@ struct hs_timer {
     TAILQ_ENTRY(hs_timer) link; /* test clock */
 };
 
+/* Readies t, which calls fn(arg) on the loop when it fires. To be done once; nothing is owned until hs_timer_set. */
 void hs_timer_init(struct hs_timer *t, struct hs_loop *loop, hs_callback *fn, void *arg);
 /* (Re)arms to fire once, ns nanoseconds from now (0, or less: next turn), never earlier. 0; ENOMEM, never when it is pending. */
 int hs_timer_set(struct hs_timer *t, int64_t ns);
