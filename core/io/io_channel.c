@@ -249,7 +249,9 @@ channel_close(io_object *io)
     TAILQ_REMOVE(&c->readers, r, link);
     r->c = NULL;
     if (TAILQ_EMPTY(&c->readers)) {
-        upcall(c, c->ev.closed);
+        if (c->ev.closed != NULL) {
+            c->ev.closed(c->arg); /* the reader's reference holds the channel */
+        }
     }
     channel_drop(c);
     return 0;

@@ -168,7 +168,7 @@ io_wrapper_copy_memory(const char *blob, size_t len, int memtype)
         copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         copy = copy == MAP_FAILED ? NULL : copy;
     } else {
-        copy = malloc(len != 0 ? len : 1);
+        copy = len != 0 ? malloc(len) : calloc(1, 1);
     }
     if (copy == NULL) {
         errno = ENOMEM;
