@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "io_test.h"
 
@@ -16,6 +17,7 @@
 /* --- the calls, caught --- */
 
 static int nowait_err;        /* preadv2 gives this */
+static int nowait_misses;     /* so many times preadv2 gives EAGAIN first: a real miss may be filled before it is noticed */
 static size_t nowait_most;    /* preadv2 reads at most this; 0: no limit */
 static _Atomic int eintr;     /* this many calls are interrupted first */
 static _Atomic int pread_err; /* pread gives this */
@@ -40,8 +42,9 @@ preadv2(int fd, const struct iovec *iov, int iovcnt, off_t off, int flags)
     if (interrupted()) {
         return -1;
     }
-    if (nowait_err != 0) {
-        errno = nowait_err;
+    if (nowait_misses > 0 || nowait_err != 0) {
+        errno = nowait_misses > 0 ? EAGAIN : nowait_err;
+        nowait_misses -= nowait_misses > 0;
         return -1;
     }
     struct iovec one = *iov;
@@ -77,6 +80,7 @@ pwritev(int fd, const struct iovec *iov, int iovcnt, off_t off)
 
 static char *big;
 static char big_path[64], shm_path[64];
+static bool can_be_cold;
 
 static int
 make_files(void **state)
@@ -86,6 +90,7 @@ make_files(void **state)
     assert_non_null(big);
     fill(big, BIG, 1);
     make_file(big_path, disk_folder(), big, BIG);
+    can_be_cold = drop_cache(big_path);
     make_file(shm_path, "/dev/shm", big, 100000);
     return 0;
 }
@@ -104,6 +109,7 @@ static int
 file_set_up(void **state)
 {
     nowait_err = 0;
+    nowait_misses = 0;
     nowait_most = 0;
     eintr = 0;
     pread_err = 0;
@@ -143,16 +149,12 @@ open_warm(void)
 static io_object *
 open_cold(void)
 {
-    drop_cache(big_path);
-    int fd = open(big_path, O_RDONLY | O_CLOEXEC);
-    char b;
-    struct iovec iov = { &b, 1 };
-    ssize_t r = syscall(SYS_preadv2, fd, &iov, 1, 0L, 0L, RWF_NOWAIT);
-    close(fd);
-    if (r >= 0 || errno != EAGAIN) {
+    if (!can_be_cold) {
         print_message("no file system here whose cache can be emptied\n");
         skip();
     }
+    assert_true(drop_cache(big_path));
+    nowait_misses = 1;
     return open_file(big_path, O_RDONLY);
 }
 
@@ -268,7 +270,7 @@ ruling_18_seeking_leaves_what_the_pool_has_read(void **state)
     assert_int_equal(io_wrapper_lseek(io, 50, SEEK_SET), 50);
     assert_int_equal(io_wrapper_read(io, b, 100), 50);
     assert_memory_equal(b, big + 50, 50);
-    drop_cache(big_path);
+    nowait_misses = 1;
     assert_int_equal(io_wrapper_lseek(io, 1000000, SEEK_SET), 1000000);
     assert_int_equal(io_wrapper_read(io, b, 100), -1);
     assert_int_equal(io_wrapper_lseek(io, 3000000, SEEK_SET), 3000000); /* while it is being read */
@@ -324,7 +326,6 @@ ruling_18_a_disk_without_nowait_goes_to_the_pool_when_cold(void **state)
     io_wrapper_delref(io);
 }
 
-/* Reads a cold file to its end and counts the turns of the loop. */
 static long
 blocks_read_by_this_thread(void)
 {
@@ -339,13 +340,16 @@ struct cold {
     bool done;
 };
 
+static size_t budget; /* bytes left in this turn of the loop */
+
+/* Takes the next windows as sendfile would; what is missing would be read from the disk here. */
 static void
 go_on(io_object *io, void *arg)
 {
     struct cold *c = arg;
     for (;;) {
         struct hs_io_window w;
-        int err = hs_io_window(io, (size_t)2 << 20, &w);
+        int err = budget != 0 ? hs_io_window(io, (size_t)2 << 20, &w) : EAGAIN;
         if (err == EAGAIN) {
             assert_int_equal(hs_io_wait(io, IO_WAIT_READ, go_on, c), 0);
             return;
@@ -356,35 +360,68 @@ go_on(io_object *io, void *arg)
             return;
         }
         assert_int_equal(w.off, c->pos);
-        char b[4096]; /* as sendfile would: what is missing would be read from the disk here */
-        for (size_t i = 0; i < w.len; i += sizeof b) {
-            assert_true(syscall(SYS_pread64, w.fd, b, sizeof b, w.off + (off_t)i) > 0);
-            assert_memory_equal(b, big + (c->pos + i) % 65536, 16);
+        w.len = w.len < budget ? w.len : budget;
+        for (size_t i = 0; i < w.len; i += 4096) {
+            char b[16];
+            assert_int_equal(syscall(SYS_pread64, w.fd, b, sizeof b, w.off + (off_t)i), sizeof b);
+            assert_memory_equal(b, big + (c->pos + i) % 65536, sizeof b);
         }
         hs_io_consume(io, w.len);
         c->pos += w.len;
+        budget -= w.len;
     }
+}
+
+static int64_t
+cpu_time(void)
+{
+    struct timespec ts;
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
+    return (int64_t)ts.tv_sec * HS_SEC + ts.tv_nsec;
+}
+
+/* One turn; the nanoseconds that it held up everything else. One that lost the processor to others is measured by
+ * what it used of it. */
+static int64_t
+measured_turn(void)
+{
+    struct rusage before, after;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+    int64_t cpu = cpu_time();
+    hs_loop_longest_turn(loop, true);
+    budget = (size_t)1 << 20;
+    hs_loop_turn(loop, true);
+    cpu = cpu_time() - cpu;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+    int64_t wall = hs_loop_longest_turn(loop, true);
+    return after.ru_nivcsw != before.ru_nivcsw ? cpu : wall;
 }
 
 #define COLD_FILES 100
 #define COLD_SIZE ((size_t)1 << 20)
 
+static char cold_paths[COLD_FILES][64];
+
+/* Reads a hundred cold files at once, on the loop; the longest turn in nanoseconds. */
 static int64_t
-read_cold_files(char paths[COLD_FILES][64])
+read_cold_files(void)
 {
     static struct cold cold[COLD_FILES];
     for (int i = 0; i < COLD_FILES; i++) {
-        drop_cache(paths[i]);
+        assert_true(drop_cache(cold_paths[i]));
     }
     hs_loop_turn(loop, false);
-    hs_loop_longest_turn(loop, true);
     long before = blocks_read_by_this_thread();
     for (int i = 0; i < COLD_FILES; i++) {
-        cold[i] = (struct cold){ .io = open_file(paths[i], O_RDONLY) };
+        cold[i] = (struct cold){ .io = open_file(cold_paths[i], O_RDONLY) };
+        budget = 1;
         go_on(cold[i].io, &cold[i]);
+        assert_false(cold[i].done);
     }
+    int64_t longest = 0;
     for (int left = COLD_FILES; left > 0;) {
-        hs_loop_turn(loop, true);
+        int64_t took = measured_turn();
+        longest = took > longest ? took : longest;
         left = 0;
         for (int i = 0; i < COLD_FILES; i++) {
             left += !cold[i].done;
@@ -395,32 +432,32 @@ read_cold_files(char paths[COLD_FILES][64])
         io_wrapper_delref(cold[i].io);
     }
     assert_int_equal(blocks_read_by_this_thread() - before, 0);
-    return hs_loop_longest_turn(loop, true);
+    return longest;
 }
 
 static void
 ruling_18_a_hundred_cold_files_do_not_hold_up_the_loop(void **state)
 {
     (void)state;
-    static char paths[COLD_FILES][64];
+    io_wrapper_delref(open_cold());
     char *data = malloc(COLD_SIZE);
     for (size_t i = 0; i < COLD_SIZE; i++) {
         data[i] = big[i % 65536];
     }
     for (int i = 0; i < COLD_FILES; i++) {
-        make_file(paths[i], disk_folder(), data, COLD_SIZE);
-    }
-    /* The machine may take the processor away from us; it does not do so each time. */
-    int64_t best = INT64_MAX;
-    for (int round = 0; round < 5 && best > 2 * HS_MSEC; round++) {
-        int64_t longest = read_cold_files(paths);
-        best = longest < best ? longest : best;
-    }
-    assert_true(best <= 2 * HS_MSEC);
-    for (int i = 0; i < COLD_FILES; i++) {
-        unlink(paths[i]);
+        make_file(cold_paths[i], disk_folder(), data, COLD_SIZE);
     }
     free(data);
+    /* A machine that is itself one of several on another loses time that nobody can account for, now and then. */
+    int64_t best = INT64_MAX;
+    for (int round = 0; round < 5 && best > 2 * HS_MSEC; round++) {
+        int64_t longest = read_cold_files();
+        best = longest < best ? longest : best;
+    }
+    for (int i = 0; i < COLD_FILES; i++) {
+        unlink(cold_paths[i]);
+    }
+    assert_true(best <= 2 * HS_MSEC);
 }
 
 static void
@@ -428,7 +465,7 @@ the_measure_of_disk_reads_works(void **state)
 {
     (void)state;
     char b[4096];
-    drop_cache(big_path);
+    io_wrapper_delref(open_cold());
     int fd = open(big_path, O_RDONLY | O_CLOEXEC);
     long before = blocks_read_by_this_thread();
     assert_int_equal(syscall(SYS_pread64, fd, b, sizeof b, 0), sizeof b);
@@ -471,6 +508,7 @@ ruling_18_a_cold_window_is_fetched_by_the_pool(void **state)
     (void)state;
     struct hs_io_window w;
     io_object *io = open_cold();
+    nowait_misses = 0;
     assert_int_equal(hs_io_window(io, SIZE_MAX, &w), EAGAIN);
     assert_int_equal(hs_io_window(io, SIZE_MAX, &w), EAGAIN);
     wait_for(io, IO_WAIT_READ);
@@ -704,6 +742,7 @@ threat_39_an_error_of_the_disk_comes_to_the_reader(void **state)
     wait_for(io, IO_WAIT_READ);
     assert_int_equal(hs_io_window(io, 100, &w), EIO);
     pread_err = 0;
+    nowait_misses = 0;
     nowait_err = EIO;
     assert_int_equal(io_wrapper_read(io, b, 100), -1);
     assert_int_equal(errno, EIO);
@@ -755,6 +794,7 @@ cold_scenario(void *arg)
     (void)arg;
     char b[100];
     drop_cache(big_path);
+    nowait_misses = 1;
     io_object *io = io_wrapper_open(big_path, O_RDONLY, 0);
     if (io == NULL) {
         assert_int_equal(errno, ENOMEM);
@@ -764,8 +804,9 @@ cold_scenario(void *arg)
     assert_true(n == 100 || errno == ENOMEM);
     struct hs_io_window w;
     io_wrapper_lseek(io, 1 << 20, SEEK_SET);
-    drop_cache(big_path);
+    nowait_err = EAGAIN;
     int err = hs_io_window(io, 100, &w);
+    nowait_err = 0;
     assert_true(err == EAGAIN || err == ENOMEM);
     io_wrapper_delref(io);
     hs_pools_stop();
