@@ -238,13 +238,16 @@ look_at_clock(lua_State *L, lua_Debug *ar)
 {
     struct timespec now;
 
-    (void)ar;
     lua_getfield(L, LUA_REGISTRYINDEX, "httpsrv.reading");
     const struct reading *r = lua_touserdata(L, -1);
     lua_pop(L, 1);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec > r->deadline.tv_sec || (now.tv_sec == r->deadline.tv_sec && now.tv_nsec > r->deadline.tv_nsec)) {
-        luaL_error(L, "took too long");
+        /* From now on at each instruction, so that no pcall in a loop goes on after it. */
+        lua_sethook(L, look_at_clock, LUA_MASKCOUNT, 1);
+        (void)lua_getinfo(L, "Sl", ar);
+        lua_pushfstring(L, "%s:%d: took too long", ar->short_src, ar->currentline);
+        lua_error(L);
     }
 }
 
@@ -313,7 +316,9 @@ hs_config_file_read(struct hs_settings *s, const char *path, int load_seconds, h
 
     hs_buf_init(&r.source, FILE_MAX);
     int err = read_source(path, &r.source);
-    if (err == 0) {
+    if (err == 0 && r.source.len != 0 && r.source.p[0] == LUA_SIGNATURE[0]) {
+        tell(&r, 0, "is bytecode; only source text is read");
+    } else if (err == 0) {
         (void)clock_gettime(CLOCK_MONOTONIC, &r.deadline);
         r.deadline.tv_sec += load_seconds;
         hide_shebang(&r.source);

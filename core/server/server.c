@@ -57,7 +57,7 @@ struct httpsrv_server {
 
     struct hs_timer timer;      /* the next step, later */
     struct hs_deferred soon;    /* or now */
-    bool loaded, unloaded, stop, at_once;
+    bool loaded, unloaded, stop, at_once, test_clock;
     int load_err;
     int64_t since; /* when the present state began */
     int request_fd;
@@ -339,7 +339,7 @@ h1_limits(const struct hs_settings *c)
 static int
 make_floors(struct httpsrv_server *s)
 {
-    const struct hs_loop_options options = { .base = s->base };
+    const struct hs_loop_options options = { .base = s->base, .test_clock = s->test_clock };
     const struct hs_limits limits = session_limits(&s->settings);
     const struct hs_h1_limits h1 = h1_limits(&s->settings);
 
@@ -671,15 +671,23 @@ httpsrv_server_stop(struct httpsrv_server *s, int at_once)
 static void
 settle(struct httpsrv_server *s)
 {
-    int64_t until = hs_loop_now(s->loop) + END_GRACE;
+    const struct timespec pause = { .tv_nsec = HS_MSEC };
 
     httpsrv_server_stop(s, 1);
-    while ((s->state != SERVER_NEW && s->state != SERVER_STOPPED) || (s->env != NULL && hs_session_env_live(s->env) != 0)) {
-        const struct timespec pause = { .tv_nsec = HS_MSEC };
-        if (hs_loop_turn(s->loop, false) != 0 || hs_loop_now(s->loop) > until) {
-            break;
+    for (int64_t left = END_GRACE; left > 0; left -= HS_MSEC) {
+        for (int i = 0; i < 8; i++) {
+            if (hs_loop_turn(s->loop, false) != 0) {
+                return;
+            }
         }
-        (void)nanosleep(&pause, NULL);
+        if ((s->state == SERVER_NEW || s->state == SERVER_STOPPED) && (s->env == NULL || hs_session_env_live(s->env) == 0)) {
+            return;
+        }
+        if (s->test_clock) {
+            hs_loop_advance(s->loop, HS_MSEC);
+        } else {
+            (void)nanosleep(&pause, NULL);
+        }
     }
 }
 
@@ -743,6 +751,12 @@ struct hs_loop *
 hs_server_loop(struct httpsrv_server *s)
 {
     return s->loop;
+}
+
+void
+hs_server_use_test_clock(struct httpsrv_server *s)
+{
+    s->test_clock = true;
 }
 
 void

@@ -10,6 +10,8 @@
 struct hs_settings *hs_server_settings(struct httpsrv_server *s);
 /* The loop; NULL before start. */
 struct hs_loop *hs_server_loop(struct httpsrv_server *s);
+/* Before start: time stands still until hs_loop_advance moves it. For tests. */
+void hs_server_use_test_clock(struct httpsrv_server *s);
 /* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
 /* Registrations of the current generation. */
