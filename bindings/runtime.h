@@ -81,7 +81,5 @@ enum hs_lua_phase hs_lua_runtime_phase(const struct hs_lua_runtime *rt);
 size_t hs_lua_runtime_tasks(const struct hs_lua_runtime *rt);
 /* Bytes that the Lua state holds. */
 size_t hs_lua_runtime_memory(const struct hs_lua_runtime *rt);
-/* The traceback of what runs now, or of the last to run, for watchdogs: writes at most size bytes with a NUL. Returns the length. */
-size_t hs_lua_runtime_traceback(struct hs_lua_runtime *rt, char *dst, size_t size);
 
 #endif

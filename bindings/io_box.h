@@ -1,0 +1,38 @@
+/* io_box.h - the userdata by which scripts hold an io_object.
+ * Made empty, with its metatable, before the io is acquired. Owns one reference on the io and what was read ahead of the script;
+ * emptied by close(), by __gc, and with its session: at the request's end when the io was the request's own body or had been given to
+ * the response, at an abort whenever it was made for that request. */
+#ifndef HS_BINDINGS_IO_BOX_H
+#define HS_BINDINGS_IO_BOX_H
+
+#include "base/buf.h"
+#include "bindings/internal.h"
+#include "bindings/req.h"
+
+struct hs_io_box {
+    io_object *io; /* NULL: closed */
+    struct hs_lua_runtime *rt;
+    struct hs_req *req; /* whose boxes it is among; NULL: none */
+    LIST_ENTRY(hs_io_box) link;
+    struct hs_task *waiting; /* through this box */
+    struct hs_buf ahead;     /* read from the io, not by the script */
+    size_t taken;            /* bytes of ahead that the script has */
+    bool with_session;       /* closed at the end of the request */
+    bool is_body;            /* the request's content */
+};
+
+/* Pushes a new empty box, which belongs to the running task's session if there is one. Throws out of memory. */
+struct hs_io_box *hs_io_box_new(lua_State *L, struct hs_lua_runtime *rt);
+/* The box at idx, else NULL. */
+struct hs_io_box *hs_io_box_test(lua_State *L, struct hs_lua_runtime *rt, int idx);
+/* The box at idx; raises for another value. n 0: it is self. */
+struct hs_io_box *hs_io_box_check(lua_State *L, struct hs_lua_runtime *rt, int idx, int n, const char *fname);
+/* Empties it; a task that waits through it is woken with EBADF. */
+void hs_io_box_close(struct hs_io_box *box);
+/* The io, for something that takes it over, with what was read ahead given back: by seeking, or in front of it. A reference for the caller.
+ * NULL with errno. */
+io_object *hs_io_box_source(struct hs_io_box *box);
+void hs_io_box_wait_begun(struct hs_io_box *box, struct hs_task *t);
+void hs_io_box_wait_over(struct hs_io_box *box);
+
+#endif

@@ -1,0 +1,375 @@
+/* lua_handler.c - Lua functions as handlers: registration, the run of a handler on a task, its end, its errors.
+ * The registration's closure owns the reference on the function. A handler that runs straight through costs a recycled task and nothing
+ * else; one that waits gets a req and suspends its session, which is resumed exactly once, when the handler has ended (after detach: at
+ * finish). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "bindings/arg.h"
+#include "bindings/enter.h"
+#include "bindings/lua_session.h"
+#include "bindings/req.h"
+#include "bindings/task.h"
+
+#define TRACEBACK_MAX ((size_t)32 * 1024)
+
+struct lua_handler {
+    struct hs_lua_runtime *rt; /* a reference */
+    int fn_ref;
+    bool continues; /* on_abort = "continue" */
+};
+
+/* Where a handler that has not waited yet tells how it ended. */
+struct outcome {
+    bool ended;
+    int rc;
+};
+
+static void
+handler_free(void *self)
+{
+    struct lua_handler *h = self;
+    hs_lua_unref(h->rt, &h->fn_ref);
+    hs_runtime_delref(h->rt);
+    free(h);
+}
+
+static ec_blobject_class handler_class = { .objectType = "httpsrv.lua.handler", .dtor = handler_free };
+
+/* --- errors --- */
+
+/* The response to an error: 500 with the id, and with the traceback when developing; an abort when the head is out. */
+static void
+error_response(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, const char *id, struct hs_view text)
+{
+    struct hs_buf body;
+    hs_buf_init(&body, TRACEBACK_MAX * 2);
+    int err = hs_buf_printf(&body, "Internal Server Error (id %s)\n", id);
+    if (err == 0 && rt->dev) {
+        err = hs_buf_printf(&body, "\n%.*s\n", (int)text.n, text.p);
+    }
+    if (err == 0) {
+        err = hs_session_response_reset(sess);
+    }
+    if (err == 0) {
+        err = hs_session_status_put(sess, 500, (struct hs_view){ NULL, 0 }, HS_VIEW("text/plain"));
+    }
+    if (err == 0) {
+        err = hs_session_payload_put(sess, hs_buf_peek(&body), HS_VIEW("text/plain"));
+    }
+    if (err != 0 && err != ECONNABORTED) {
+        hs_session_fail(sess, 500);
+    }
+    hs_buf_fini(&body);
+}
+
+static void
+make_id(char id[9])
+{
+    static uint32_t fallback;
+    uint32_t n;
+    if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != (ssize_t)sizeof(n)) {
+        n = ++fallback;
+    }
+    for (int i = 0; i < 8; i++) {
+        id[i] = "0123456789abcdef"[(n >> (4 * i)) & 15];
+    }
+    id[8] = '\0';
+}
+
+static void
+handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
+{
+    char id[9];
+    struct hs_buf text;
+    make_id(id);
+    hs_buf_init(&text, TRACEBACK_MAX);
+    if (status == HS_TASK_DROPPED) {
+        (void)hs_buf_append_view(&text, HS_VIEW("the handler was dropped"));
+    } else {
+        hs_enter_describe(t->rt, t->co, status, &text);
+    }
+    const struct hs_view v = { text.p != NULL ? text.p : "", text.len };
+    const struct hs_view method = hs_session_method_view(sess);
+    const struct hs_view path = hs_session_path(sess);
+    hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, (int)v.n, v.p);
+    if (t->req == NULL || !t->req->aborted) {
+        error_response(t->rt, sess, id, v);
+    }
+    hs_buf_fini(&text);
+}
+
+/* --- running --- */
+
+static void
+handler_ended(struct hs_task *t, int status)
+{
+    struct outcome *o = t->data;
+    struct hs_req *req = t->req;
+    ec_httpsrv_session *sess = t->sess;
+    t->sess = NULL;
+    if (req != NULL) {
+        req->handler = NULL;
+    }
+    if (status == HS_TASK_CLOSED || sess == NULL) {
+        if (o != NULL) {
+            *o = (struct outcome){ true, EC_HTTPSRV_HANDLER_DONE };
+        }
+        if (sess == NULL) {
+            hs_task_log_error(t, status);
+        }
+        return; /* hs_req_close_all resumes the session */
+    }
+    const bool aborted = req != NULL && req->aborted;
+    if (status != 0 && status != HS_TASK_CANCELLED && !(status == HS_TASK_DROPPED && aborted)) {
+        handler_failed(t, sess, status);
+    } else if (status == HS_TASK_DROPPED) {
+        hs_task_log_error(t, status);
+    }
+    const bool goes_on = status == 0 && req != NULL && req->detached && !req->finished && !aborted;
+    if (o != NULL) {
+        *o = (struct outcome){ true, goes_on ? EC_HTTPSRV_HANDLER_ASYNC : EC_HTTPSRV_HANDLER_DONE };
+    } else if (!goes_on && req != NULL && req->suspended) {
+        req->suspended = false;
+        (void)ec_httpsrv_session_resume(sess, 1);
+    }
+}
+
+static const struct hs_task_ops handler_ops = { "handler", handler_ended };
+
+/* Suspends for a handler that waits, or that has detached. */
+static int
+suspend(struct hs_req *req, ec_httpsrv_session *sess)
+{
+    if (ec_httpsrv_session_suspend(sess) != 0) {
+        hs_session_fail(sess, 500);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    req->suspended = true;
+    return EC_HTTPSRV_HANDLER_ASYNC;
+}
+
+static int
+run_handler(struct lua_handler *h, ec_httpsrv_session *sess)
+{
+    struct hs_lua_runtime *rt = h->rt;
+    struct outcome o = { false, EC_HTTPSRV_HANDLER_DONE };
+    struct hs_task *t = rt->entered == 0 ? hs_task_new(rt, NULL, &handler_ops, &o) : NULL;
+    if (t == NULL) {
+        hs_session_fail(sess, 503);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    hs_session_set_self_waiting(sess, true);
+    t->sess = sess;
+    t->continues = h->continues;
+    lua_rawgeti(t->co, LUA_REGISTRYINDEX, h->fn_ref);
+    lua_pushnumber(t->co, (lua_Number)hs_session_serial(sess));
+    hs_task_run(t, 1);
+    if (o.ended) {
+        return o.rc == EC_HTTPSRV_HANDLER_DONE ? o.rc : suspend(hs_session_binding_data(sess), sess);
+    }
+    t->data = NULL;
+    struct hs_req *req = hs_req_of_handler(t);
+    if (req == NULL) {
+        t->data = &o;
+        hs_task_drop(t);
+        hs_session_fail(sess, 503);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    return suspend(req, sess);
+}
+
+static int
+handle(ec_httpsrv_session *sess)
+{
+    ec_blobject *closure = ec_httpsrv_service_ctx_get(sess);
+    int rc = run_handler(closure->self, sess);
+    ec_blobject_delref(closure);
+    return rc;
+}
+
+/* --- registration --- */
+
+static double
+number_field(lua_State *L, int idx, const char *name, double otherwise)
+{
+    lua_getfield(L, idx, name);
+    const double d = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return d;
+}
+
+static bool
+flag_field(lua_State *L, int idx, const char *name)
+{
+    lua_getfield(L, idx, name);
+    const bool on = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
+    return on;
+}
+
+static const char *
+string_field(lua_State *L, int idx, const char *name)
+{
+    lua_getfield(L, idx, name);
+    const char *s = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the table keeps it */
+    return s;
+}
+
+static ec_blobject *
+make_closure(lua_State *L, struct hs_lua_runtime *rt, int fn, bool continues)
+{
+    lua_pushvalue(L, fn);
+    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    struct lua_handler *h = malloc(sizeof(*h));
+    ec_blobject *closure = h != NULL ? ec_blobject_wrap(&handler_class, h) : NULL;
+    if (closure == NULL) {
+        free(h);
+        luaL_unref(L, LUA_REGISTRYINDEX, ref);
+        hs_lua_throw(L, "not enough memory");
+    }
+    h->rt = rt;
+    h->fn_ref = ref;
+    h->continues = continues;
+    hs_runtime_addref(rt);
+    return closure;
+}
+
+/* register(method | nil, path, function, options, where) -> true | nil, message. The options have been looked at in lua/httpsrv/route.lua:
+ * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash. */
+static int
+l_register(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    const char *method = hs_lua_arg_cstring(L, 1, 1, "register", true);
+    const char *path = hs_lua_arg_cstring(L, 2, 2, "register", false);
+    const char *where = luaL_checkstring(L, 5);
+    if (rt->generation == NULL || rt->phase == HS_LUA_RUN) {
+        hs_lua_throw(L, "register is possible only while the scripts of a server are loaded");
+    }
+    struct hs_registration r = {
+        .host = string_field(L, 4, "host"),
+        .method = method,
+        .path = path,
+        .exact = flag_field(L, 4, "exact"),
+        .job_class = ECTP_CLASS_SHORT_LIVED,
+        .handler = handle,
+        .where = where,
+    };
+    hs_route_options_default(&r.options);
+    const double max_body = number_field(L, 4, "max_body", -2);
+    if (max_body > -2) {
+        r.options.max_body = (int64_t)max_body;
+    }
+    r.options.handler_timeout = (int64_t)(number_field(L, 4, "handler_timeout", 0) * (double)HS_SEC);
+    r.options.half_close_allowed = flag_field(L, 4, "half_close");
+    r.options.abort_continue = flag_field(L, 4, "abort_continue");
+    r.options.encoded_slash = flag_field(L, 4, "encoded_slash");
+    r.closure = make_closure(L, rt, 3, r.options.abort_continue);
+    const char *other = NULL;
+    int err = hs_generation_register(rt->generation, &r, &other);
+    ec_blobject_delref(r.closure);
+    switch (err) {
+    case 0: lua_pushboolean(L, 1); return 1;
+    case EEXIST:
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s %s%s is registered already at %s", method != NULL ? method : "every method of",
+                        r.host != NULL ? r.host : "", path, other != NULL ? other : "?");
+        return 2;
+    case EINVAL:
+        hs_lua_throw(L, "bad argument to 'register' (method a token or nil, path beginning with '/' and normalised expected, got %s %s)",
+                     method != NULL ? method : "nil", path);
+    default: hs_lua_throw(L, "not enough memory");
+    }
+}
+
+/* --- the life of a request --- */
+
+/* ctx(session) -> the request's own table */
+static int
+l_ctx(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    ec_httpsrv_session *sess = hs_lua_session(L, rt, "ctx");
+    if (sess == NULL) {
+        return hs_lua_stale(L);
+    }
+    struct hs_req *req = hs_req_get(rt, sess);
+    if (req == NULL) {
+        hs_lua_throw(L, "not enough memory");
+    }
+    if (req->ctx_ref == LUA_NOREF) {
+        lua_newtable(L);
+        req->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, req->ctx_ref);
+    return 1;
+}
+
+/* detach(session): the response ends at finish, not when the handler returns */
+static int
+l_detach(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    ec_httpsrv_session *sess = hs_lua_session(L, rt, "detach");
+    struct hs_req *req = sess != NULL ? hs_req_get(rt, sess) : NULL;
+    if (sess == NULL) {
+        return hs_lua_stale(L);
+    }
+    if (req == NULL) {
+        hs_lua_throw(L, "not enough memory");
+    }
+    if (rt->current != NULL && rt->current->sess == sess) {
+        (void)hs_req_of_handler(rt->current);
+    }
+    if (req->handler == NULL && !req->detached) {
+        return hs_lua_fail_as(L, EBADF, "the handler has returned");
+    }
+    req->detached = true;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* finish(session): no more will be added; after detach this ends the response */
+static int
+l_finish(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    ec_httpsrv_session *sess = hs_lua_session(L, rt, "finish");
+    if (sess == NULL) {
+        return hs_lua_stale(L);
+    }
+    struct hs_req *req = hs_session_binding_data(sess);
+    if (req == NULL || !req->detached) {
+        return hs_lua_fail_as(L, EBADF, "session is not detached");
+    }
+    if (req->finished) {
+        return hs_lua_fail_as(L, EBADF, "session has finished");
+    }
+    req->finished = true;
+    int err = ec_httpsrv_response_flush(sess, 1);
+    if (req->handler == NULL) {
+        hs_req_finish_later(req); /* else when it returns */
+    }
+    if (err != 0 && err != EAGAIN) {
+        return hs_lua_fail(L, err);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+void
+hs_lua_open_handler(lua_State *L, struct hs_lua_runtime *rt)
+{
+    static const luaL_Reg functions[] = { { "register", l_register }, { NULL, NULL } };
+    static const luaL_Reg methods[] = { { "ctx", l_ctx }, { "detach", l_detach }, { "finish", l_finish }, { NULL, NULL } };
+    hs_lua_functions(L, rt, functions);
+    lua_newtable(L);
+    hs_lua_functions(L, rt, methods);
+    lua_setfield(L, -2, "session_methods");
+}

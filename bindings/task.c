@@ -1,0 +1,628 @@
+/* task.c - tasks: the only place where a coroutine of ours is begun, resumed and ended.
+ * Owns the coroutine through a registry reference, dropped exactly once: when the task ends badly or the runtime closes; after a
+ * good end task and coroutine go to the spare list together. While a task waits, nobody but its one waker holds a pointer to it,
+ * and disarm takes that back before the task goes. */
+#include "bindings/task.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/live.h"
+#include "base/log.h"
+#include "bindings/arg.h"
+#include "bindings/enter.h"
+#include "bindings/req.h"
+
+#define MAX_SPARE 1024
+#define FURTHER_WAITS 16
+#define DESCRIPTION_MAX ((size_t)32 * 1024)
+
+struct hs_shield {
+    struct hs_task *task;
+    unsigned depth;
+    int64_t limit; /* ns that it holds after a cancellation */
+    bool expired;
+    struct hs_timer timer;
+};
+
+/* --- coroutines --- */
+
+/* Gives t a coroutine. L: where to make it. Throws out of memory; t is whole then. */
+static void
+attach_coroutine(lua_State *L, struct hs_task *t)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->rt->ref_blocked);
+    lua_State *co = lua_newthread(L);
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+    t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    t->co = co;
+    lua_pop(L, 1);
+}
+
+static int
+attach_protected(lua_State *L)
+{
+    attach_coroutine(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+static void
+drop_coroutine(struct hs_task *t)
+{
+    if (t->co != NULL) {
+        luaL_unref(t->rt->L, LUA_REGISTRYINDEX, t->co_ref);
+        t->co = NULL;
+    }
+}
+
+static void deadline_passed(void *arg);
+
+struct hs_task *
+hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *ops, void *data)
+{
+    if (!hs_lua_open(rt)) {
+        return NULL;
+    }
+    struct hs_task *t = TAILQ_FIRST(&rt->spare);
+    if (t == NULL) {
+        t = calloc(1, sizeof(*t));
+        if (t == NULL) {
+            if (L != NULL) {
+                hs_lua_throw(L, "not enough memory");
+            }
+            return NULL;
+        }
+        t->rt = rt;
+        hs_timer_init(&t->timer, rt->loop, deadline_passed, t);
+        TAILQ_INSERT_HEAD(&rt->spare, t, link);
+        rt->nspare++;
+    }
+    if (t->co == NULL) {
+        if (L != NULL) {
+            attach_coroutine(L, t);
+        } else if (hs_enter_protected(rt, attach_protected, t, NULL) != 0) {
+            return NULL;
+        }
+    }
+    TAILQ_REMOVE(&rt->spare, t, link);
+    rt->nspare--;
+    t->ops = ops;
+    t->data = data;
+    TAILQ_INSERT_TAIL(&rt->tasks, t, link);
+    rt->ntasks++;
+    hs_live_add(HS_LIVE_TASK, 1);
+    return t;
+}
+
+/* Takes t out of the live ones. reusable: its coroutine can run another function. */
+static void
+retire(struct hs_task *t, bool reusable)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    TAILQ_REMOVE(&rt->tasks, t, link);
+    rt->ntasks--;
+    hs_live_add(HS_LIVE_TASK, -1);
+    if (!reusable || rt->nspare >= MAX_SPARE) {
+        drop_coroutine(t);
+        free(t);
+        return;
+    }
+    lua_settop(t->co, 0);
+    t->state = HS_TASK_SPARE;
+    t->ops = NULL;
+    t->data = NULL;
+    t->req = NULL;
+    t->sess = NULL;
+    t->id = 0;
+    t->started = t->raise = t->drop = t->cancelled = t->continues = false;
+    t->refused = 0;
+    TAILQ_INSERT_HEAD(&rt->spare, t, link);
+    rt->nspare++;
+}
+
+void
+hs_task_discard(struct hs_task *t)
+{
+    assert(t->state == HS_TASK_SPARE);
+    if (t->req != NULL) {
+        hs_req_remove_task(t);
+    }
+    retire(t, true);
+}
+
+static void
+shield_free(struct hs_task *t)
+{
+    if (t->shield != NULL) {
+        hs_timer_cancel(&t->shield->timer);
+        free(t->shield);
+        t->shield = NULL;
+    }
+}
+
+static void
+disarm(struct hs_task *t)
+{
+    if (t->disarm != NULL) {
+        void (*fn)(struct hs_task *) = t->disarm;
+        t->disarm = NULL;
+        fn(t);
+    }
+    hs_timer_cancel(&t->timer);
+}
+
+/* The task is over: tells its owner, then takes it apart. */
+static void
+finish(struct hs_task *t, int status)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    disarm(t);
+    shield_free(t);
+    if (t->ops->ended != NULL) {
+        t->ops->ended(t, status);
+    }
+    if (t->req != NULL) {
+        hs_req_remove_task(t);
+    }
+    retire(t, status == 0);
+    hs_unload_task_ended(rt);
+}
+
+/* --- running --- */
+
+static bool
+is_cancellation(struct hs_task *t)
+{
+    if (!t->cancelled || lua_gettop(t->co) == 0) {
+        return false;
+    }
+    /* A plain comparison on co's own stack; the error value is there to be popped anyway. */
+    lua_rawgeti(t->rt->L, LUA_REGISTRYINDEX, t->rt->ref_cancelled);
+    const void *cancelled = lua_touserdata(t->rt->L, -1);
+    lua_pop(t->rt->L, 1);
+    return lua_type(t->co, -1) == LUA_TUSERDATA && lua_touserdata(t->co, -1) == cancelled;
+}
+
+static int
+push_resume_values(struct hs_task *t)
+{
+    if (!t->started) {
+        t->started = true;
+        return t->nargs;
+    }
+    if (t->raise) {
+        t->raise = false;
+        lua_pushlightuserdata(t->co, (void *)&hs_lua_raise);
+        lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->rt->ref_cancelled);
+    } else {
+        lua_pushlightuserdata(t->co, (void *)&hs_lua_again);
+        lua_pushinteger(t->co, t->wake_err);
+    }
+    return 2;
+}
+
+/* Runs t until it waits or ends. It is in no run list. */
+static void
+run(struct hs_task *t)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    rt->busy++;
+    if (t->drop) {
+        finish(t, HS_TASK_DROPPED);
+    } else {
+        t->state = HS_TASK_RUNNING;
+        int status = hs_enter_resume(t, push_resume_values(t));
+        if (status == LUA_YIELD && t->state == HS_TASK_WAITING) {
+            lua_settop(t->co, 0);
+        } else if (status == LUA_YIELD) {
+            if (!t->drop) {
+                hs_log(HS_LOG_ERROR, "%s: attempt to yield from outside a coroutine of the script's own", t->ops->what);
+            }
+            finish(t, HS_TASK_DROPPED);
+        } else if (status != 0 && is_cancellation(t)) {
+            finish(t, HS_TASK_CANCELLED);
+        } else {
+            finish(t, status);
+        }
+    }
+    if (--rt->busy == 0) {
+        hs_runtime_left(rt);
+    }
+}
+
+static void
+make_ready(struct hs_task *t)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    t->state = HS_TASK_READY;
+    TAILQ_INSERT_TAIL(&rt->ready, t, run_link);
+    hs_defer(rt->loop, &rt->run);
+}
+
+void
+hs_task_run_ready(void *arg)
+{
+    struct hs_lua_runtime *rt = arg;
+    hs_runtime_addref(rt);
+    TAILQ_CONCAT(&rt->turn, &rt->ready, run_link);
+    struct hs_task *t;
+    while ((t = TAILQ_FIRST(&rt->turn)) != NULL) {
+        TAILQ_REMOVE(&rt->turn, t, run_link);
+        run(t);
+    }
+    hs_runtime_delref(rt);
+}
+
+void
+hs_task_start(struct hs_task *t, int nargs)
+{
+    t->nargs = nargs;
+    if (t->rt->busy == 0 && t->rt->entered == 0) {
+        run(t);
+    } else {
+        make_ready(t);
+    }
+}
+
+void
+hs_task_run(struct hs_task *t, int nargs)
+{
+    t->nargs = nargs;
+    run(t);
+}
+
+void
+hs_task_drop(struct hs_task *t)
+{
+    assert(t->state == HS_TASK_WAITING);
+    t->rt->busy++;
+    finish(t, HS_TASK_DROPPED);
+    if (--t->rt->busy == 0) {
+        hs_runtime_left(t->rt);
+    }
+}
+
+void
+hs_task_hold(struct hs_task *t, int nargs)
+{
+    t->nargs = nargs;
+    t->state = HS_TASK_HELD;
+}
+
+void
+hs_task_release_held(struct hs_lua_runtime *rt)
+{
+    struct hs_task *t;
+    TAILQ_FOREACH (t, &rt->tasks, link) {
+        if (t->state == HS_TASK_HELD) {
+            make_ready(t);
+        }
+    }
+}
+
+/* --- waking and cancelling --- */
+
+void
+hs_task_wake(struct hs_task *t, int err)
+{
+    if (t->state != HS_TASK_WAITING) {
+        return;
+    }
+    disarm(t);
+    t->wake_err = err;
+    if (t->rt->busy == 0 && t->rt->entered == 0) {
+        run(t);
+    } else {
+        make_ready(t);
+    }
+}
+
+void
+hs_task_wake_later(struct hs_task *t, int err)
+{
+    if (t->state == HS_TASK_WAITING) {
+        disarm(t);
+        t->wake_err = err;
+        make_ready(t);
+    }
+}
+
+static void
+deadline_passed(void *arg)
+{
+    struct hs_task *t = arg;
+    hs_task_wake(t, ETIMEDOUT);
+}
+
+bool
+hs_task_refused(const struct hs_task *t)
+{
+    return t->cancelled && (t->shield == NULL || t->shield->depth == 0 || t->shield->expired);
+}
+
+/* Delivers the cancellation to the wait that t is in. */
+static void
+raise_in_wait(struct hs_task *t)
+{
+    disarm(t);
+    t->raise = true;
+    t->refused = 1;
+    make_ready(t);
+}
+
+static void
+shield_passed(void *arg)
+{
+    struct hs_shield *s = arg;
+    s->expired = true;
+    if (s->task->state == HS_TASK_WAITING) {
+        raise_in_wait(s->task);
+    }
+}
+
+void
+hs_task_cancel(struct hs_task *t)
+{
+    if (t->cancelled || t->state == HS_TASK_SPARE) {
+        return;
+    }
+    t->cancelled = true;
+    switch (t->state) {
+    case HS_TASK_HELD:
+        t->drop = true;
+        make_ready(t);
+        break;
+    case HS_TASK_READY:
+        t->drop = !t->started;
+        break;
+    case HS_TASK_WAITING:
+        if (hs_task_refused(t)) {
+            raise_in_wait(t);
+        }
+        break;
+    default:
+        break;
+    }
+    if (t->shield != NULL && t->shield->depth > 0 && hs_timer_set(&t->shield->timer, t->shield->limit) != 0) {
+        shield_passed(t->shield);
+    }
+}
+
+void
+hs_task_log_error(struct hs_task *t, int status)
+{
+    if (status == 0 || status == HS_TASK_CANCELLED || status == HS_TASK_CLOSED) {
+        return;
+    }
+    if (status == HS_TASK_DROPPED) {
+        if (t->refused > FURTHER_WAITS) {
+            hs_log(HS_LOG_WARN, "%s: went on waiting after it was cancelled; dropped", t->ops->what);
+        }
+        return;
+    }
+    struct hs_buf text;
+    hs_buf_init(&text, DESCRIPTION_MAX);
+    hs_enter_describe(t->rt, t->co, status, &text);
+    hs_log(HS_LOG_ERROR, "%s: %.*s", t->ops->what, (int)text.len, text.p != NULL ? text.p : "");
+    hs_buf_fini(&text);
+}
+
+void
+hs_task_close_all(struct hs_lua_runtime *rt)
+{
+    struct hs_task *t;
+    TAILQ_INIT(&rt->ready);
+    TAILQ_INIT(&rt->turn);
+    hs_deferred_cancel(rt->loop, &rt->run);
+    while ((t = TAILQ_FIRST(&rt->tasks)) != NULL) {
+        t->state = HS_TASK_RUNNING; /* no wake-up or cancellation can queue it any more */
+        finish(t, HS_TASK_CLOSED);
+    }
+    while ((t = TAILQ_FIRST(&rt->spare)) != NULL) {
+        TAILQ_REMOVE(&rt->spare, t, link);
+        rt->nspare--;
+        drop_coroutine(t);
+        free(t);
+    }
+}
+
+/* --- for Lua --- */
+
+/* How a task made by spawn ends: spawn_ended(id, true, results…) or spawn_ended(id, false, error value, text) in lua/httpsrv/task.lua. */
+struct spawn_end {
+    struct hs_task *task;
+    int status;
+    struct hs_buf text;
+};
+
+static int
+call_spawn_ended(lua_State *L)
+{
+    struct spawn_end *e = lua_touserdata(L, 1);
+    struct hs_task *t = e->task;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->rt->ref_tasks);
+    lua_pushnumber(L, (lua_Number)t->id);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->rt->ref_core);
+    lua_getfield(L, -1, "spawn_ended");
+    lua_pushnumber(L, (lua_Number)t->id);
+    const bool value_kept = e->status < HS_TASK_CANCELLED && lua_gettop(t->co) > 0;
+    int n = 2;
+    if (e->status == 0) {
+        const int results = lua_gettop(t->co);
+        luaL_checkstack(L, results + 1, "too many results of a task");
+        lua_pushboolean(L, 1);
+        lua_xmove(t->co, L, results);
+        n += results;
+    } else {
+        lua_pushboolean(L, 0);
+        if (value_kept) {
+            lua_xmove(t->co, L, 1);
+        } else if (e->text.len != 0) {
+            lua_pushlstring(L, e->text.p, e->text.len);
+        } else {
+            lua_rawgeti(L, LUA_REGISTRYINDEX, t->rt->ref_cancelled);
+        }
+        lua_pushlstring(L, e->text.p != NULL ? e->text.p : "", e->text.len);
+        n += 2;
+    }
+    lua_call(L, n, 0);
+    return 0;
+}
+
+static void
+spawn_ended(struct hs_task *t, int status)
+{
+    if (status == HS_TASK_CLOSED) {
+        return;
+    }
+    struct spawn_end e = { .task = t, .status = status };
+    hs_buf_init(&e.text, DESCRIPTION_MAX);
+    if (status != 0 && status < HS_TASK_CANCELLED) {
+        hs_enter_describe(t->rt, t->co, status, &e.text);
+    }
+    (void)hs_enter_protected(t->rt, call_spawn_ended, &e, "task");
+    hs_buf_fini(&e.text);
+}
+
+static const struct hs_task_ops spawn_ops = { "task", spawn_ended };
+
+/* spawn(detached, fn, …) -> id */
+static int
+l_spawn(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    const bool detached = lua_toboolean(L, 1) != 0;
+    const int n = lua_gettop(L) - 1;
+    struct hs_req *req = detached ? NULL : hs_req_current(rt, L);
+    const uint64_t id = ++rt->last_id;
+    /* The entry first: what comes after the task was made cannot throw. */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_tasks);
+    lua_pushnumber(L, (lua_Number)id);
+    lua_pushboolean(L, 0);
+    lua_rawset(L, -3);
+    struct hs_task *t = hs_task_new(rt, L, &spawn_ops, NULL);
+    if (t == NULL || lua_checkstack(t->co, n) == 0) {
+        if (t != NULL) {
+            hs_task_discard(t);
+        }
+        hs_lua_throw(L, "cannot start a task");
+    }
+    lua_pushnumber(L, (lua_Number)id);
+    lua_pushlightuserdata(L, t);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    t->id = id;
+    if (req != NULL) {
+        hs_req_add_task(req, t);
+    }
+    lua_xmove(L, t->co, n);
+    if (rt->phase == HS_LUA_RUN) {
+        hs_task_start(t, n - 1);
+    } else {
+        hs_task_hold(t, n - 1);
+    }
+    lua_pushnumber(L, (lua_Number)id);
+    return 1;
+}
+
+static struct hs_task *
+task_by_id(lua_State *L, struct hs_lua_runtime *rt, int idx)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_tasks);
+    lua_pushvalue(L, idx);
+    lua_rawget(L, -2);
+    struct hs_task *t = lua_touserdata(L, -1);
+    lua_pop(L, 2);
+    return t;
+}
+
+/* task_cancel(id) */
+static int
+l_task_cancel(lua_State *L)
+{
+    struct hs_task *t = task_by_id(L, hs_lua_rt(L), 1);
+    if (t != NULL) {
+        hs_task_cancel(t);
+    }
+    return 0;
+}
+
+/* task_held(id): it starts when the scripts go live */
+static int
+l_task_held(lua_State *L)
+{
+    struct hs_task *t = task_by_id(L, hs_lua_rt(L), 1);
+    lua_pushboolean(L, t != NULL && t->state == HS_TASK_HELD);
+    return 1;
+}
+
+/* task_self() -> what identifies the running task, and its id when spawn made it (0) */
+static int
+l_task_self(lua_State *L)
+{
+    struct hs_task *t = hs_lua_rt(L)->current;
+    lua_pushlightuserdata(L, t);
+    lua_pushnumber(L, t != NULL ? (lua_Number)t->id : 0);
+    return 2;
+}
+
+/* shield_enter(seconds) */
+static int
+l_shield_enter(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    struct hs_task *t = rt->current;
+    const int64_t limit = hs_lua_arg_seconds(L, 1, 2, "shield");
+    if (t == NULL) {
+        return 0;
+    }
+    if (t->shield == NULL) {
+        t->shield = calloc(1, sizeof(*t->shield));
+        if (t->shield == NULL) {
+            hs_lua_throw(L, "not enough memory");
+        }
+        t->shield->task = t;
+        hs_timer_init(&t->shield->timer, rt->loop, shield_passed, t->shield);
+    }
+    struct hs_shield *s = t->shield;
+    if (s->depth++ == 0) {
+        s->limit = limit;
+        s->expired = false;
+        if (t->cancelled && hs_timer_set(&s->timer, limit) != 0) {
+            s->expired = true;
+        }
+    }
+    return 0;
+}
+
+/* shield_leave() */
+static int
+l_shield_leave(lua_State *L)
+{
+    struct hs_task *t = hs_lua_rt(L)->current;
+    struct hs_shield *s = t != NULL ? t->shield : NULL;
+    if (s != NULL && s->depth > 0 && --s->depth == 0) {
+        hs_timer_cancel(&s->timer);
+    }
+    return 0;
+}
+
+void
+hs_lua_open_task(lua_State *L, struct hs_lua_runtime *rt)
+{
+    static const luaL_Reg functions[] = {
+        { "spawn", l_spawn },
+        { "task_cancel", l_task_cancel },
+        { "task_held", l_task_held },
+        { "task_self", l_task_self },
+        { "shield_enter", l_shield_enter },
+        { "shield_leave", l_shield_leave },
+        { NULL, NULL },
+    };
+    hs_lua_functions(L, rt, functions);
+}

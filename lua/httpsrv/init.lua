@@ -1,0 +1,63 @@
+--- The Lua face of httpsrv: `local httpsrv = require "httpsrv"`.
+-- Anything here that waits may be called while scripts are loaded, in a handler, a timer, a generator, a task, inside coroutines that the script
+-- made, and through pcall, iterators, metamethods and require. It cannot be called inside C functions that call Lua, such as table.sort
+-- and string.gsub with a function, nor in __gc; the error names the function.
+-- @module httpsrv
+local C = select(2, ...)
+if not C then error("httpsrv runs inside the httpsrv command (httpsrv serve, httpsrv lua)", 0) end
+
+local json = require "httpsrv.json"
+local route = require "httpsrv.route"
+local sync = require "httpsrv.sync"
+local task = require "httpsrv.task"
+local wait = require "httpsrv.wait"
+
+local concat, select, tostring = table.concat, select, tostring
+
+local M = {}
+
+M.register = route.register
+M.DONE = route.DONE
+
+--- @see httpsrv.io
+M.io = require "httpsrv.io"
+
+M.spawn, M.spawn_detached, M.shield, M.on_unload = task.spawn, task.spawn_detached, task.shield, task.on_unload
+M.queue, M.event, M.semaphore = sync.queue, sync.event, sync.semaphore
+M.null, M.empty_array, M.json_encode, M.json_decode = json.null, json.empty_array, json.encode, json.decode
+
+--- What a cancelled wait raises. Comparing with == tells it from other errors.
+M.cancelled = C.cancelled
+
+--- Functions run at a time, each run as a task of its own: after(seconds, fn[, name]), at(time, fn[, name]) with seconds since 1970,
+-- every(seconds, fn[, name]). Each gives a timer with :stop(), :start() (anew, from now on) and :name(). A timer goes on when nobody
+-- holds it any more; one made while scripts are loaded starts when they go live.
+M.timer = C.timer
+
+--- Waits.
+-- @tparam number seconds
+function M.sleep(seconds)
+  return wait.once(C.sleep(seconds))
+end
+
+--- Logs a line: the values as tostring shows them, with blanks between.
+-- @tparam string level "debug", "info", "notice", "warn" or "error"
+function M.log(level, ...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+  C.log(level, concat(parts, " "))
+end
+
+--- Seconds of a clock that never jumps, for deadlines: httpsrv.now() + 5.
+M.now = C.now
+
+--- "load", "check" or "run".
+M.phase = C.phase
+
+--- Whether a wait is possible here.
+M.async_ok = C.can_wait
+
+--- Whether this is the state of a pool thread.
+function M.in_pool() return false end
+
+return M
