@@ -47,6 +47,11 @@ int hs_io_open_async(const char *name, int options, int mode, void (*done)(void 
                      struct hs_io_open_job **job);
 void hs_io_open_cancel(struct hs_io_open_job *job);
 
+/* An empty growing buffer (ec_growbuf.h): content up to memory_max bytes is kept in memory, what lies past that in an unnamed temporary
+ * file (memory_max 0: all of it). first: bytes of the first chunk with its NUL, 0: 4096; never more than memory_max. NULL with ENOMEM.
+ * hs_io_peek lends the bytes in memory, hs_io_window those in the file; each gives ENOTSUP for the other's. Any thread. */
+io_object *hs_io_growbuf(size_t first, size_t memory_max);
+
 /* Two ends of pipe(2). 0 or errno. */
 int hs_io_pipe(io_object **reader, io_object **writer);
 /* Starts connecting to "host:port" (an address, no name look-up), "[v6]:port" or "unix:/path"; reads and writes give EAGAIN until connected, then

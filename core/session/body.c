@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "ec_growbuf.h"
 #include "session/session_int.h"
 
 enum { COLLECT_STEP = 64 * 1024 };
@@ -385,7 +384,7 @@ ec_httpsrv_request_data_spool(ec_httpsrv_session *s)
         return EALREADY;
     }
     if (b->mode != BODY_SPOOL) {
-        b->spool = ec_growbuf_io_open(s->env->limits.body_memory);
+        b->spool = hs_io_growbuf(0, s->env->limits.body_memory);
         if (!b->spool) {
             return errno;
         }
