@@ -336,12 +336,30 @@ body_expired(struct hs_timeq_entry *e)
 
 /* --- events --- */
 
+/* The session wants no more of a peer that has half-closed. What is queued is still sent. */
+static void
+give_up(struct h1_conn *c)
+{
+    void *sess = c->stream.user;
+
+    c->exchange = false;
+    c->stream.user = NULL;
+    c->want_writable = false;
+    c->body_on = false;
+    c->h->user->aborted(sess, ECONNABORTED);
+    if (c->head_out && c->close_delimited) {
+        h1_close(c, true);
+    } else {
+        h1_close_when_sent(c);
+    }
+}
+
 static void
 on_closed(struct h1_conn *c)
 {
     c->peer_fin = true;
     if (c->exchange && c->stream.user && c->h->user->peer_closed(c->stream.user)) {
-        h1_lost(c, ECONNABORTED);
+        give_up(c);
         return;
     }
     h1_update_interest(c);

@@ -180,6 +180,7 @@ make_head(struct h1_conn *c, const struct hs_response *r)
         .close = !c->keep,
         .keep_alive = c->keep && c->minor == 0,
         .date = !r->has_date,
+        .now = r->has_date ? 0 : hs_loop_walltime(c->h->loop),
     };
 }
 
@@ -433,10 +434,13 @@ h1_abort(struct hs_stream *st)
     h1_enter(c);
     c->exchange = false;
     c->stream.user = NULL;
-    if (!c->close_delimited) {
-        h1_push(c, false); /* what was said stays said; the missing end tells that it is not all */
+    c->want_writable = false;
+    c->body_on = false;
+    if (c->broken || c->close_delimited) {
+        h1_close(c, true);
+    } else {
+        h1_close_when_sent(c); /* what was said stays said; the missing end tells that it is not all */
     }
-    h1_close(c, c->close_delimited);
     h1_leave(c);
 }
 

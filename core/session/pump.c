@@ -1,7 +1,7 @@
-/* pump.c - the response's content on its way: an ordered queue of segments, drained to the protocol at the client's pace.
+/* pump.c - the response's content on its way: the queue of segments, drained to the protocol at the client's pace.
  * One function moves: pump(). It stops when the client takes no more (writable comes), when a source says EAGAIN (its
  * wake-up comes), or when this session has had its share of the loop turn. It decides when the head goes and with which
- * length. Owns the segments and, through claims, the io_objects in them. */
+ * length. A call on a source may lead anywhere, back into the session too: the front segment is pinned meanwhile. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -12,141 +12,15 @@
 
 enum { PUMP_IOV = 32, PRIME_SIZE = 16 * 1024, READ_NOT_SENDFILE = 32 * 1024 };
 
-enum step { STEP_ON, STEP_BLOCKED, STEP_WAIT, STEP_FAILED };
-
-/* --- segments --- */
-
-static struct segment *
-segment_new(struct hs_session_env *env, size_t want, bool first)
-{
-    bool small = first && want <= SEGMENT_SMALL;
-    struct segments *list = small ? &env->small : &env->large;
-    size_t cap = small ? SEGMENT_SMALL : want <= SEGMENT_LARGE ? SEGMENT_LARGE : want;
-    struct segment *g = cap == want && cap > SEGMENT_LARGE ? NULL : TAILQ_FIRST(list);
-
-    if (g) {
-        TAILQ_REMOVE(list, g, link);
-        *(small ? &env->nsmall : &env->nlarge) -= 1;
-    } else {
-        g = malloc(sizeof *g + cap);
-        if (!g) {
-            return NULL;
-        }
-        g->cap = (uint32_t)cap;
-    }
-    g->io = NULL;
-    g->off = g->len = 0;
-    return g;
-}
-
-static void
-segment_free(struct hs_session_env *env, struct segment *g)
-{
-    if (g->io) {
-        hs_io_release(g->io);
-        io_wrapper_delref(g->io);
-        free(g);
-    } else if (g->cap == SEGMENT_SMALL && env->nsmall < SEGMENT_FREE_MAX) {
-        TAILQ_INSERT_HEAD(&env->small, g, link);
-        env->nsmall++;
-    } else if (g->cap == SEGMENT_LARGE && env->nlarge < SEGMENT_FREE_MAX) {
-        TAILQ_INSERT_HEAD(&env->large, g, link);
-        env->nlarge++;
-    } else {
-        free(g);
-    }
-}
-
-void
-segments_env_fini(struct hs_session_env *env)
-{
-    struct segments *lists[2] = { &env->small, &env->large };
-
-    for (int i = 0; i < 2; i++) {
-        while (!TAILQ_EMPTY(lists[i])) {
-            struct segment *g = TAILQ_FIRST(lists[i]);
-            TAILQ_REMOVE(lists[i], g, link);
-            free(g);
-        }
-    }
-}
-
-int
-segments_append(ec_httpsrv_session *s, const void *p, size_t n)
-{
-    struct segment *last = TAILQ_LAST(&s->segments, segments);
-    const char *src = p;
-
-    while (n) {
-        if (!last || last->io || last->len == last->cap) {
-            size_t want = n < UINT32_MAX / 2 ? n : UINT32_MAX / 2;
-            last = segment_new(s->env, want, TAILQ_EMPTY(&s->segments));
-            if (!last) {
-                return ENOMEM;
-            }
-            TAILQ_INSERT_TAIL(&s->segments, last, link);
-        }
-        size_t room = last->cap - last->len;
-        size_t use = n < room ? n : room;
-        memcpy(last->data + last->len, src, use);
-        last->len += (uint32_t)use;
-        s->queued += use;
-        src += use;
-        n -= use;
-    }
-    return 0;
-}
-
-int
-segments_append_io(ec_httpsrv_session *s, io_object *io)
-{
-    int err = hs_io_claim(io);
-
-    if (err) {
-        return err;
-    }
-    struct segment *g = calloc(1, sizeof *g);
-    if (!g) {
-        hs_io_release(io);
-        return ENOMEM;
-    }
-    io_wrapper_addref(io);
-    g->io = io;
-    g->left = -1;
-    TAILQ_INSERT_TAIL(&s->segments, g, link);
-    return 0;
-}
-
-static void
-pop(ec_httpsrv_session *s)
-{
-    struct segment *g = TAILQ_FIRST(&s->segments);
-
-    TAILQ_REMOVE(&s->segments, g, link);
-    if (!g->io) {
-        s->queued -= g->len - g->off;
-    }
-    segment_free(s->env, g);
-}
-
-static void
-unwait(ec_httpsrv_session *s)
-{
-    if (s->io_waited) {
-        (void)hs_io_wait(s->io_waited, IO_WAIT_READ, NULL, NULL);
-        s->io_waited = NULL;
-        ec_httpsrv_session_delref(s);
-    }
-}
-
-void
-segments_drop(ec_httpsrv_session *s)
-{
-    unwait(s);
-    while (!TAILQ_EMPTY(&s->segments)) {
-        pop(s);
-    }
-}
+enum step {
+    STEP_ON,
+    STEP_BLOCKED, /* the client takes no more */
+    STEP_WAIT,    /* for a source, or for the next turn */
+    STEP_OTHER,   /* not a way for this io */
+    STEP_GONE,    /* what the source did has ended the exchange, or replaced the response */
+    STEP_BROKEN,  /* the protocol cannot be written to: it tells from the loop */
+    STEP_FAILED   /* errno */
+};
 
 /* --- the head --- */
 
@@ -196,9 +70,11 @@ send_head(ec_httpsrv_session *s)
             length = s->script_length;
         }
     }
-    s->no_content = is_head || s->status == 204 || s->status == 304;
+    s->no_content = session_is_bodiless(s);
     if (s->status == 304 && length == 0 && s->script_length < 0) {
         length = -1; /* what GET would have had is not known */
+    } else if (s->status == 205) {
+        length = 0; /* RFC 9110 15.3.6 */
     }
     if (is_head && length == 0 && s->script_length < 0 && !s->body_called) {
         length = -1;
@@ -219,10 +95,19 @@ send_head(ec_httpsrv_session *s)
     } else {
         s->length_left = length;
     }
-    return s->st->ops->respond(s->st, &r) == 0 ? STEP_ON : STEP_FAILED;
+    errno = s->st->ops->respond(s->st, &r);
+    return errno == 0 ? STEP_ON : STEP_FAILED;
 }
 
 /* --- one source --- */
+
+/* To be asked after each call on the front io: such a call can lead anywhere, through an application's wrapper or, on a request's body, through
+ * the protocol. */
+static bool
+is_gone(const ec_httpsrv_session *s)
+{
+    return !s->st || s->pinned_gone;
+}
 
 static void
 io_ready(io_object *io, void *arg)
@@ -243,12 +128,15 @@ wait_io(ec_httpsrv_session *s, io_object *io)
     if (s->io_waited) {
         return STEP_WAIT;
     }
-    if (hs_io_wait(io, IO_WAIT_READ, io_ready, s) != 0) {
-        return STEP_FAILED;
-    }
     s->io_waited = io;
     ec_httpsrv_session_addref(s);
-    return STEP_WAIT;
+    int err = hs_io_wait(io, IO_WAIT_READ, io_ready, s);
+    if (err && s->io_waited == io) {
+        s->io_waited = NULL;
+        ec_httpsrv_session_delref(s);
+    }
+    errno = err;
+    return is_gone(s) ? STEP_GONE : err ? STEP_FAILED : STEP_WAIT;
 }
 
 static void
@@ -276,6 +164,12 @@ allowance(const ec_httpsrv_session *s, off_t left, size_t budget)
     return (size_t)n;
 }
 
+static enum step
+write_failed(void)
+{
+    return errno == ECONNABORTED ? STEP_BROKEN : STEP_FAILED;
+}
+
 /* The bytes segments at the front, as many as one writev takes. */
 static enum step
 pump_bytes(ec_httpsrv_session *s, size_t *budget)
@@ -298,7 +192,7 @@ pump_bytes(ec_httpsrv_session *s, size_t *budget)
     }
     ssize_t taken = s->st->ops->write(s->st, iov, n, HS_WRITE_KEEP);
     if (taken < 0) {
-        return STEP_FAILED;
+        return write_failed();
     }
     account(s, (size_t)taken, budget);
     for (size_t left = (size_t)taken; (g = TAILQ_FIRST(&s->segments)) && !g->io;) {
@@ -309,7 +203,7 @@ pump_bytes(ec_httpsrv_session *s, size_t *budget)
             break;
         }
         left -= len;
-        pop(s);
+        segments_pop(s);
     }
     return (size_t)taken < offered ? STEP_BLOCKED : STEP_ON;
 }
@@ -331,7 +225,7 @@ io_end(ec_httpsrv_session *s, struct segment *g)
         errno = EIO; /* shorter than the head has promised */
         return STEP_FAILED;
     }
-    pop(s);
+    segments_pop(s);
     return STEP_ON;
 }
 
@@ -341,25 +235,26 @@ pump_window(ec_httpsrv_session *s, struct segment *g, size_t limit, size_t *budg
     struct hs_io_window w;
     int err = hs_io_window(g->io, limit < WINDOW_MAX ? limit : WINDOW_MAX, &w);
 
+    if (is_gone(s)) {
+        return STEP_GONE;
+    }
     if (err == EAGAIN) {
         return wait_io(s, g->io);
     }
     if (err) {
         errno = err;
-        g->no_window = err == ENOTSUP;
-        return err == ENOTSUP ? STEP_ON : STEP_FAILED;
+        return err == ENOTSUP ? STEP_OTHER : STEP_FAILED;
     }
     if (w.len == 0) {
         return io_end(s, g);
     }
     ssize_t n = s->st->ops->sendfile(s->st, w.fd, w.off, w.len);
     if (n < 0) {
-        g->no_window = errno == ENOTSUP;
-        return g->no_window ? STEP_ON : STEP_FAILED;
+        return errno == ENOTSUP ? STEP_OTHER : write_failed();
     }
-    hs_io_consume(g->io, (size_t)n);
     consumed(s, g, (size_t)n, budget);
-    return (size_t)n < w.len ? STEP_BLOCKED : STEP_ON;
+    hs_io_consume(g->io, (size_t)n);
+    return is_gone(s) ? STEP_GONE : (size_t)n < w.len ? STEP_BLOCKED : STEP_ON;
 }
 
 static enum step
@@ -370,13 +265,15 @@ pump_peek(ec_httpsrv_session *s, struct segment *g, size_t limit, size_t *budget
     size_t len;
     int err = hs_io_peek(g->io, &p, &len);
 
+    if (is_gone(s)) {
+        return STEP_GONE;
+    }
     if (err == EAGAIN) {
         return wait_io(s, g->io);
     }
     if (err) {
         errno = err;
-        g->no_peek = err == ENOTSUP;
-        return err == ENOTSUP ? STEP_ON : STEP_FAILED;
+        return err == ENOTSUP ? STEP_OTHER : STEP_FAILED;
     }
     if (len == 0) {
         return io_end(s, g);
@@ -384,11 +281,11 @@ pump_peek(ec_httpsrv_session *s, struct segment *g, size_t limit, size_t *budget
     iov = (struct iovec){ (void *)(uintptr_t)p, len < limit ? len : limit };
     ssize_t n = s->st->ops->write(s->st, &iov, 1, HS_WRITE_KEEP);
     if (n < 0) {
-        return STEP_FAILED;
+        return write_failed();
     }
-    hs_io_consume(g->io, (size_t)n);
     consumed(s, g, (size_t)n, budget);
-    return (size_t)n < iov.iov_len ? STEP_BLOCKED : STEP_ON;
+    hs_io_consume(g->io, (size_t)n);
+    return is_gone(s) ? STEP_GONE : (size_t)n < iov.iov_len ? STEP_BLOCKED : STEP_ON;
 }
 
 static enum step
@@ -400,6 +297,9 @@ pump_read(ec_httpsrv_session *s, struct segment *g, size_t limit, size_t *budget
         return STEP_BLOCKED;
     }
     ssize_t n = hs_io_read(g->io, env->scratch, limit < PUMP_SCRATCH ? limit : PUMP_SCRATCH);
+    if (is_gone(s)) {
+        return STEP_GONE;
+    }
     if (n < 0 && errno == EAGAIN) {
         return wait_io(s, g->io);
     }
@@ -408,59 +308,88 @@ pump_read(ec_httpsrv_session *s, struct segment *g, size_t limit, size_t *budget
     }
     const struct iovec iov = { env->scratch, (size_t)n };
     if (s->st->ops->write(s->st, &iov, 1, 0) < 0) {
-        return STEP_FAILED;
+        return write_failed();
     }
     consumed(s, g, (size_t)n, budget);
     return STEP_ON;
 }
 
 static enum step
-pump_io(ec_httpsrv_session *s, size_t *budget)
+pump_front(ec_httpsrv_session *s, struct segment *g, size_t *budget)
 {
-    struct segment *g = TAILQ_FIRST(&s->segments);
-    size_t limit = allowance(s, g->left, *budget);
-
+    if (!g->sized) { /* what the io had when it was given is what it owes */
+        g->sized = true;
+        g->left = g->left < 0 ? hs_io_remaining(g->io) : g->left;
+    }
     if (g->left == 0) {
-        pop(s); /* what a longer file has beyond its promise is not sent */
+        segments_pop(s); /* what a longer file has beyond its promise is not sent */
         return STEP_ON;
     }
+    size_t limit = allowance(s, g->left, *budget);
+    enum step r = STEP_OTHER;
     if (!g->no_window && !(g->left >= 0 && g->left <= READ_NOT_SENDFILE)) {
-        enum step r = pump_window(s, g, limit, budget);
-        if (r != STEP_ON || !g->no_window) {
-            return r;
-        }
+        r = pump_window(s, g, limit, budget);
+        g->no_window = r == STEP_OTHER;
     }
-    if (!g->no_peek) {
-        enum step r = pump_peek(s, g, limit, budget);
-        if (r != STEP_ON || !g->no_peek) {
-            return r;
-        }
+    if (r == STEP_OTHER && !g->no_peek) {
+        r = pump_peek(s, g, limit, budget);
+        g->no_peek = r == STEP_OTHER;
     }
-    return pump_read(s, g, limit, budget);
+    return r == STEP_OTHER ? pump_read(s, g, limit, budget) : r;
+}
+
+/* Calls on the front io with its segment held: whatever they lead to, g is there until the end. */
+static struct segment *
+pin(ec_httpsrv_session *s)
+{
+    s->pinned = TAILQ_FIRST(&s->segments);
+    s->pinned_gone = false;
+    return s->pinned;
+}
+
+static void
+unpin(ec_httpsrv_session *s)
+{
+    struct segment *g = s->pinned;
+
+    s->pinned = NULL;
+    if (s->pinned_gone) {
+        s->pinned_gone = false;
+        segment_free(s->env, g);
+    }
+}
+
+static enum step
+pump_io(ec_httpsrv_session *s, size_t *budget)
+{
+    enum step r = pump_front(s, pin(s), budget);
+
+    unpin(s);
+    return r;
 }
 
 /* Before the head: has the io at the front its first bytes, its end, or an error? What was read is put before it. */
 static enum step
-prime(ec_httpsrv_session *s)
+prime_front(ec_httpsrv_session *s, struct segment *g)
 {
-    struct segment *g = TAILQ_FIRST(&s->segments);
-    struct segment *bytes;
-
     if (hs_io_remaining(g->io) >= 0) {
         return STEP_ON; /* its size is known, it is ready */
     }
-    bytes = segment_new(s->env, PRIME_SIZE, false);
+    struct segment *bytes = segment_new(s->env, PRIME_SIZE, false);
     if (!bytes) {
         errno = ENOMEM;
         return STEP_FAILED;
     }
     ssize_t n = hs_io_read(g->io, bytes->data, bytes->cap < PRIME_SIZE ? bytes->cap : PRIME_SIZE);
-    if (n <= 0) {
+    if (n <= 0 || is_gone(s)) {
         int err = errno;
         segment_free(s->env, bytes);
         errno = err;
+        if (is_gone(s)) {
+            return STEP_GONE;
+        }
         if (n == 0) {
-            pop(s);
+            segments_pop(s);
             return STEP_ON;
         }
         return err == EAGAIN ? wait_io(s, g->io) : STEP_FAILED;
@@ -471,6 +400,15 @@ prime(ec_httpsrv_session *s)
     return STEP_ON;
 }
 
+static enum step
+prime(ec_httpsrv_session *s)
+{
+    enum step r = prime_front(s, pin(s));
+
+    unpin(s);
+    return r;
+}
+
 /* --- the pump --- */
 
 /* Looks whether it is time for the head, and sends it. WAIT: not yet. */
@@ -478,13 +416,15 @@ static enum step
 pump_head(ec_httpsrv_session *s)
 {
     const struct segment *g = TAILQ_FIRST(&s->segments);
-    bool bodiless = s->req.method_id == HS_METHOD_HEAD || s->status == 204 || s->status == 304;
 
-    if (g && g->io && !bodiless) {
+    if (g && g->io && !session_is_bodiless(s)) {
         enum step r = prime(s);
+        if (r == STEP_GONE) {
+            return r;
+        }
         if (r == STEP_FAILED) {
             hs_log(HS_LOG_ERROR, "reading the response's io: %s", strerror(errno));
-            unwait(s);
+            segments_unwait(s);
             fail_early(s);
         } else if (r == STEP_WAIT && !s->final && !s->flush_wanted) {
             return STEP_WAIT;
@@ -502,7 +442,7 @@ drain(ec_httpsrv_session *s)
     const struct segment *g;
 
     while ((g = TAILQ_FIRST(&s->segments))) {
-        if (s->length_left == 0) {
+        if (s->length_left == 0 || s->no_content) {
             segments_drop(s); /* beyond the length that was said */
             break;
         }
@@ -526,15 +466,17 @@ complete(ec_httpsrv_session *s)
     bool ok = s->length_left <= 0;
 
     s->st = NULL;
-    if (ok) {
-        st->ops->finish(st);
-    } else {
+    if (!ok) {
         hs_log(HS_LOG_ERROR, "the content is %lld bytes shorter than its Content-Length", (long long)s->length_left);
         st->ops->abort(st);
+        session_abort(s, ECONNABORTED);
+        return;
     }
+    st->ops->finish(st);
     if (s->state == SESSION_SENDING) {
         session_end(s);
     } else {
+        body_end(s, ECONNABORTED, (struct hs_view){ 0 }, NULL, 0); /* no more of it will come */
         session_wake(s, HS_WAIT_FLUSHED, 0);
         session_wake(s, HS_WAIT_ROOM, 0);
     }
@@ -547,8 +489,7 @@ pump_whole(ec_httpsrv_session *s)
     struct hs_stream *st = s->st;
     struct hs_view content = { "", 0 };
 
-    if (s->head_sent || s->pumping || s->script_length >= 0 || s->req.method_id == HS_METHOD_HEAD || s->status == 204 ||
-        s->status == 304 || (g && (g->io || TAILQ_NEXT(g, link)))) {
+    if (s->head_sent || s->pumping || s->script_length >= 0 || session_is_bodiless(s) || (g && (g->io || TAILQ_NEXT(g, link)))) {
         return false;
     }
     if (g) {
@@ -578,13 +519,8 @@ static void
 fail_late(ec_httpsrv_session *s)
 {
     struct hs_stream *st = s->st;
-    int err = errno;
 
-    if (err != ECONNABORTED) {
-        hs_log(HS_LOG_ERROR, "response aborted: %s", strerror(err));
-    } else {
-        return; /* the protocol knows, and tells from the loop */
-    }
+    hs_log(HS_LOG_ERROR, "response aborted: %s", strerror(errno));
     s->st = NULL;
     st->ops->abort(st);
     session_abort(s, ECONNABORTED);
@@ -599,6 +535,32 @@ set_waiting_writable(ec_httpsrv_session *s, bool on)
     }
 }
 
+/* Whether somebody waits for unsent output to become less. */
+static bool
+is_output_awaited(const ec_httpsrv_session *s)
+{
+    const struct hs_session_waiter *w;
+
+    if (s->armed & (1U << HS_WAIT_ROOM | 1U << HS_WAIT_FLUSHED)) {
+        return true;
+    }
+    TAILQ_FOREACH(w, &s->waiters, link)
+    {
+        if (w->what != HS_WAIT_BODY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+pump_watch_output(ec_httpsrv_session *s)
+{
+    if (s->st && is_output_awaited(s) && s->st->ops->queued(s->st) > 0) {
+        set_waiting_writable(s, true);
+    }
+}
+
 static void
 pump_once(ec_httpsrv_session *s)
 {
@@ -606,18 +568,24 @@ pump_once(ec_httpsrv_session *s)
 
     if (r == STEP_ON) {
         r = drain(s);
-    } else if (!s->head_sent) {
-        return;
     }
     if (r == STEP_FAILED) {
         fail_late(s);
+        return;
+    }
+    if (r == STEP_GONE) {
+        s->pump_again = true;
+        return;
+    }
+    if (r == STEP_BROKEN || !s->head_sent) {
         return;
     }
     if (r == STEP_ON && s->final) {
         complete(s);
         return;
     }
-    set_waiting_writable(s, r == STEP_BLOCKED || s->st->ops->queued(s->st) > s->env->limits.response_high);
+    size_t queued = s->st->ops->queued(s->st);
+    set_waiting_writable(s, r == STEP_BLOCKED || queued > s->env->limits.response_high || (queued > 0 && is_output_awaited(s)));
     if (!s->in_begin || r != STEP_ON) {
         s->st->ops->flush(s->st);
     }
@@ -633,13 +601,21 @@ pump_once(ec_httpsrv_session *s)
 void
 pump(ec_httpsrv_session *s)
 {
-    if (!s->st || s->pumping || s->state == SESSION_ENDED) {
+    if (!s->st || s->state == SESSION_ENDED) {
+        return;
+    }
+    if (s->pumping) {
+        s->pump_again = true;
         return;
     }
     ec_httpsrv_session_addref(s);
     s->pumping = true;
+    s->pump_again = false;
     pump_once(s);
     s->pumping = false;
+    if (s->pump_again && s->st) {
+        pump_soon(s);
+    }
     ec_httpsrv_session_delref(s);
 }
 

@@ -4,7 +4,8 @@
  *   request.c   what the request said
  *   body.c      the request's content
  *   response.c  status, fields, what is appended
- *   pump.c      the queue of segments and its way to the client
+ *   segments.c  the queue of what the content is made of
+ *   pump.c      its way to the client
  *
  *   RUNNING --handler returned ASYNC--> SUSPENDED --resumed--> RUNNING
  *      |                                    |
@@ -42,6 +43,7 @@ struct segment {
     off_t left;        /* io: bytes promised by the response's length, -1: to its end */
     bool no_window;    /* io: no sendfile */
     bool no_peek;
+    bool sized;        /* io: left has been looked at */
     uint32_t off, len; /* bytes: off..len of data are unsent */
     uint32_t cap;
     char data[];
@@ -98,7 +100,7 @@ struct _ec_httpsrv_session {
     struct {
     } zero_begin;
     bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin, tell_abort;
-    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, waiting_writable, failed;
+    bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, pump_again, waiting_writable, failed;
     bool script_close, script_date;
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
@@ -118,7 +120,9 @@ struct _ec_httpsrv_session {
     unsigned nfields, fields_cap;
     size_t queued; /* bytes in byte segments */
     uint64_t body_sent;
-    io_object *io_waited; /* the front io, a wake-up is armed */
+    struct segment *pinned; /* the pump is inside its io; */
+    bool pinned_gone;       /* and it has left the queue meanwhile */
+    io_object *io_waited;   /* the front io, a wake-up is armed */
     io_object *immediate; /* response_io(io, 1) that gave EAGAIN: a wake-up is armed on it */
     void (*on_abort)(ec_httpsrv_session *sess, void *arg);
     const struct hs_session_binding *binding;
@@ -162,6 +166,13 @@ ec_httpsrv_session *session_new(struct hs_session_env *env, struct hs_stream *st
 int session_retain(ec_httpsrv_session *s);
 void session_unindex(ec_httpsrv_session *s);
 
+/* A response without content (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5). */
+static inline bool
+session_is_bodiless(const ec_httpsrv_session *s)
+{
+    return s->req.method_id == HS_METHOD_HEAD || s->status == 204 || s->status == 205 || s->status == 304;
+}
+
 /* --- session.c --- */
 /* 0 while the response can be changed: EBADF, ECONNABORTED. */
 int session_check(const ec_httpsrv_session *s);
@@ -195,10 +206,22 @@ bool pump_whole(ec_httpsrv_session *s);
 /* Lets the pump run in the next turn. */
 void pump_soon(ec_httpsrv_session *s);
 void pump_on_writable(void *sess);
+/* Somebody has begun to wait for room or for everything to be sent. */
+void pump_watch_output(ec_httpsrv_session *s);
+
+/* --- segments.c --- */
+/* A block of at least want bytes (those kept for reuse first); first: it may be a small one. NULL: no memory. */
+struct segment *segment_new(struct hs_session_env *env, size_t want, bool first);
+void segment_free(struct hs_session_env *env, struct segment *g);
+/* Takes the first segment out and frees it, or leaves it to the pump that has pinned it. */
+void segments_pop(ec_httpsrv_session *s);
+/* Cancels the wake-up on the front io. */
+void segments_unwait(ec_httpsrv_session *s);
 /* Drops all segments unsent. */
 void segments_drop(ec_httpsrv_session *s);
 /* Appends a copy of bytes. 0, ENOMEM. */
 int segments_append(ec_httpsrv_session *s, const void *p, size_t n);
+/* Appends an io: claims and references it. 0, EBUSY, EBADF, ENOMEM. */
 int segments_append_io(ec_httpsrv_session *s, io_object *io);
 void segments_env_fini(struct hs_session_env *env);
 

@@ -15,8 +15,9 @@
 
 #include "base/live.h"
 #include "base/log.h"
+#include "io/loop_int.h"
 
-enum { RECEIVED_MAX = 512 * 1024 * 1024, RECEIVED_FIRST = 256 * 1024, TURNS_MAX = 2000000, QUIET_TURNS = 12 };
+enum { RECEIVED_MAX = 512 * 1024 * 1024, RECEIVED_FIRST = 256 * 1024, TURNS_MAX = 2000000, QUIET_TURNS = 3, IDLE_TURNS = 12 };
 
 static void
 on_ended(void *arg, ec_httpsrv_session *sess)
@@ -92,16 +93,17 @@ rig_turns(struct rig *r, unsigned n)
 void
 rig_settle(struct rig *r)
 {
-    unsigned long before;
     unsigned long turns = 0;
+    int quiet_turns = 0;
 
-    /* A turn that finds nothing leaves everything as it was; several in a row are quiet enough for calls that defer. */
-    do {
-        before = r->moves;
-        rig_turns(r, QUIET_TURNS);
-        turns += QUIET_TURNS;
-        assert_true(turns < TURNS_MAX);
-    } while (r->moves != before);
+    /* A turn that finds nothing leaves everything as it was; several in a row, for what the kernel has to tell. */
+    while (quiet_turns < QUIET_TURNS) {
+        unsigned long before = r->moves;
+        rig_turns(r, 1);
+        bool moved = r->moves != before || !TAILQ_EMPTY(&r->loop->deferred);
+        quiet_turns = moved ? 0 : quiet_turns + 1;
+        assert_true(++turns < TURNS_MAX); /* something spins */
+    }
 }
 
 void
@@ -195,7 +197,7 @@ rig_read(struct rig_client *c, size_t n)
 {
     size_t before = c->in.len;
 
-    for (int i = 0; c->in.len - before < n && !c->eof && !c->reset && i < QUIET_TURNS; i++) {
+    for (int i = 0; c->in.len - before < n && !c->eof && !c->reset && i < IDLE_TURNS; i++) {
         if (take(c, n - (c->in.len - before))) {
             i = 0;
         }
@@ -255,17 +257,18 @@ rig_send(struct rig_client *c, const void *p, size_t n)
 {
     size_t sent = 0;
 
-    for (int idle = 0; c->t && sent < n && idle < QUIET_TURNS;) {
+    for (int idle = 0; c->t && sent < n && idle < IDLE_TURNS;) {
+        unsigned long before = c->rig->moves;
         const struct iovec iov = { (char *)(uintptr_t)p + sent, n - sent };
         ssize_t w = c->t->ops->writev(c->t, &iov, 1, false);
         if (w < 0 && errno != EAGAIN) {
             break;
         }
-        idle = w > 0 ? 0 : idle + 1;
         sent += w > 0 ? (size_t)w : 0;
         if (sent < n) {
             rig_turns(c->rig, 1);
         }
+        idle = w > 0 || c->rig->moves != before ? 0 : idle + 1;
     }
     rig_settle(c->rig);
     return sent;

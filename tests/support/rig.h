@@ -41,7 +41,7 @@ void rig_route(struct rig *r, const char *method, const char *path, ec_httpsrv_h
 void rig_start(struct rig *r);
 /* Ends everything; asserts that no session, connection or io is left. */
 void rig_close(struct rig *r);
-/* Turns the loop until nothing moves any more. */
+/* Turns the loop until nothing moves any more. Fails the test when that never comes: something spins. */
 void rig_settle(struct rig *r);
 /* n turns of the loop, no more. */
 void rig_turns(struct rig *r, unsigned n);

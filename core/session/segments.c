@@ -1,0 +1,145 @@
+/* segments.c - the ordered queue of what a response's content is made of: bytes and io_objects.
+ * Owns the blocks, which are kept for reuse, and, through claims and references, the io_objects. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/session_int.h"
+
+struct segment *
+segment_new(struct hs_session_env *env, size_t want, bool first)
+{
+    bool small = first && want <= SEGMENT_SMALL;
+    struct segments *list = small ? &env->small : &env->large;
+    size_t cap = small ? SEGMENT_SMALL : want <= SEGMENT_LARGE ? SEGMENT_LARGE : want;
+    struct segment *g = cap == want && cap > SEGMENT_LARGE ? NULL : TAILQ_FIRST(list);
+
+    if (g) {
+        TAILQ_REMOVE(list, g, link);
+        *(small ? &env->nsmall : &env->nlarge) -= 1;
+    } else {
+        g = malloc(sizeof *g + cap);
+        if (!g) {
+            return NULL;
+        }
+        g->cap = (uint32_t)cap;
+    }
+    g->io = NULL;
+    g->off = g->len = 0;
+    return g;
+}
+
+void
+segment_free(struct hs_session_env *env, struct segment *g)
+{
+    if (g->io) {
+        hs_io_release(g->io);
+        io_wrapper_delref(g->io);
+        free(g);
+    } else if (g->cap == SEGMENT_SMALL && env->nsmall < SEGMENT_FREE_MAX) {
+        TAILQ_INSERT_HEAD(&env->small, g, link);
+        env->nsmall++;
+    } else if (g->cap == SEGMENT_LARGE && env->nlarge < SEGMENT_FREE_MAX) {
+        TAILQ_INSERT_HEAD(&env->large, g, link);
+        env->nlarge++;
+    } else {
+        free(g);
+    }
+}
+
+void
+segments_env_fini(struct hs_session_env *env)
+{
+    struct segments *lists[2] = { &env->small, &env->large };
+
+    for (int i = 0; i < 2; i++) {
+        while (!TAILQ_EMPTY(lists[i])) {
+            struct segment *g = TAILQ_FIRST(lists[i]);
+            TAILQ_REMOVE(lists[i], g, link);
+            free(g);
+        }
+    }
+}
+
+int
+segments_append(ec_httpsrv_session *s, const void *p, size_t n)
+{
+    struct segment *last = TAILQ_LAST(&s->segments, segments);
+    const char *src = p;
+
+    while (n) {
+        if (!last || last->io || last->len == last->cap) {
+            size_t want = n < UINT32_MAX / 2 ? n : UINT32_MAX / 2;
+            last = segment_new(s->env, want, TAILQ_EMPTY(&s->segments));
+            if (!last) {
+                return ENOMEM;
+            }
+            TAILQ_INSERT_TAIL(&s->segments, last, link);
+        }
+        size_t room = last->cap - last->len;
+        size_t use = n < room ? n : room;
+        memcpy(last->data + last->len, src, use);
+        last->len += (uint32_t)use;
+        s->queued += use;
+        src += use;
+        n -= use;
+    }
+    return 0;
+}
+
+int
+segments_append_io(ec_httpsrv_session *s, io_object *io)
+{
+    int err = hs_io_claim(io);
+
+    if (err) {
+        return err;
+    }
+    struct segment *g = calloc(1, sizeof *g);
+    if (!g) {
+        hs_io_release(io);
+        return ENOMEM;
+    }
+    io_wrapper_addref(io);
+    g->io = io;
+    g->left = -1;
+    TAILQ_INSERT_TAIL(&s->segments, g, link);
+    return 0;
+}
+
+void
+segments_unwait(ec_httpsrv_session *s)
+{
+    if (s->io_waited) {
+        (void)hs_io_wait(s->io_waited, IO_WAIT_READ, NULL, NULL);
+        s->io_waited = NULL;
+        ec_httpsrv_session_delref(s);
+    }
+}
+
+void
+segments_pop(ec_httpsrv_session *s)
+{
+    struct segment *g = TAILQ_FIRST(&s->segments);
+
+    TAILQ_REMOVE(&s->segments, g, link);
+    if (!g->io) {
+        s->queued -= g->len - g->off;
+    } else if (g->io == s->io_waited) {
+        segments_unwait(s);
+    }
+    if (g == s->pinned) {
+        s->pinned_gone = true; /* the pump is inside its io */
+    } else {
+        segment_free(s->env, g);
+    }
+}
+
+void
+segments_drop(ec_httpsrv_session *s)
+{
+    segments_unwait(s);
+    while (!TAILQ_EMPTY(&s->segments)) {
+        segments_pop(s);
+    }
+}
