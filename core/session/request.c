@@ -356,6 +356,13 @@ ec_httpsrv_request_username_get(ec_httpsrv_session *s)
     return s->username;
 }
 
+const char *
+ec_httpsrv_request_subject_cn_get(ec_httpsrv_session *s)
+{
+    (void)s;
+    return NULL; /* no listener asks for client certificates: no transport speaks TLS */
+}
+
 void
 hs_session_set_username(ec_httpsrv_session *s, const char *user)
 {
