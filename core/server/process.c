@@ -44,8 +44,8 @@ drain(struct hs_process *p, const char *why)
     }
     hs_server_live(p->server, &connections, &requests);
     if (connections != 0) {
-        hs_log(HS_LOG_NOTICE, "%s: stopping when %zu connections have ended, after drain-timeout at the latest; a second signal stops at once", why,
-               connections);
+        hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%zu) have ended, or after drain-timeout; a second signal stops at once",
+               why, connections);
     }
     httpsrv_server_stop(p->server, 0);
 }

@@ -514,7 +514,7 @@ begin_ending(struct httpsrv_server *s)
 
     hs_server_live(s, &connections, &requests);
     if (connections != 0 || requests != 0) {
-        hs_log(HS_LOG_NOTICE, "stopping with %zu connections open and %zu requests under way", connections, requests);
+        hs_log(HS_LOG_NOTICE, "stopping now; connections still open: %zu, requests under way: %zu", connections, requests);
     }
     set_state(s, SERVER_ENDING);
     hs_listeners_free(s->listeners);
