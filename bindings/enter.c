@@ -100,9 +100,14 @@ describe_value(lua_State *L)
     }
     if (!lua_isstring(L, -1)) {
         const char *type = luaL_typename(L, -1);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, d->rt->ref_tostring);
-        lua_insert(L, -2);
-        if (lua_pcall(L, 1, 1, 0) != 0 || !lua_isstring(L, -1)) {
+        bool told = false;
+        if (luaL_getmetafield(L, -1, "__tostring") != 0) {
+            lua_pop(L, 1);
+            lua_rawgeti(L, LUA_REGISTRYINDEX, d->rt->ref_tostring);
+            lua_insert(L, -2);
+            told = lua_pcall(L, 1, 1, 0) == 0 && lua_isstring(L, -1);
+        }
+        if (!told) {
             lua_pushfstring(L, "(error object is a %s value)", type);
         }
     }

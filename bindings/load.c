@@ -133,7 +133,8 @@ static void
 script_ended(struct hs_loader *l, struct hs_task *t, int status, struct hs_buf *text)
 {
     l->status = status == 0 && lua_isnumber(t->co, -1) ? (int)lua_tointeger(t->co, -1) : status != 0;
-    if (status != 0) {
+    const bool silent = status != 0 && status < HS_TASK_CANCELLED && lua_isnil(t->co, -1); /* as lua(1): error() */
+    if (status != 0 && !silent) {
         fprintf(stderr, "httpsrv: %s\n", text->p != NULL && text->len != 0 ? text->p : "the script was cancelled");
     }
 }

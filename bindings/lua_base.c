@@ -39,6 +39,14 @@ l_log(lua_State *L)
     return 0;
 }
 
+/* print_separator() -> what stands between the values of print: the log would show a tab as \x09 */
+static int
+l_print_separator(lua_State *L)
+{
+    lua_pushstring(L, hs_lua_rt(L)->to_stdout ? "\t" : " ");
+    return 1;
+}
+
 /* print(text): a line on stdout for httpsrv lua, else in the log */
 static int
 l_print(lua_State *L)
@@ -143,6 +151,7 @@ hs_lua_open_base(lua_State *L, struct hs_lua_runtime *rt)
         { "now", l_now },     { "walltime", l_walltime }, { "log", l_log },     { "print", l_print },
         { "fail", l_fail },   { "throw", l_throw },       { "arg_error", l_arg_error }, { "where", l_where },
         { "phase", l_phase }, { "dir", l_dir },           { "exit", l_exit },   { "loadfile", l_loadfile },
+        { "print_separator", l_print_separator },
         { NULL, NULL },
     };
     hs_lua_functions(L, rt, functions);

@@ -83,9 +83,9 @@ release_boxes(struct hs_req *req)
 static void
 ended(ec_httpsrv_session *sess, void *data)
 {
-    (void)sess;
     struct hs_req *req = data;
     struct hs_lua_child *c;
+    hs_session_bind(sess, NULL, NULL);
     if (req->handler != NULL) {
         req->handler->sess = NULL;
     }

@@ -132,7 +132,7 @@ function M.print(...)
     if type(text) ~= "string" then error("'tostring' must return a string to 'print'", 2) end
     parts[i] = text
   end
-  C.print(concat(parts, "\t"))
+  C.print(concat(parts, C.print_separator()))
 end
 
 --- Puts all of them in their places.

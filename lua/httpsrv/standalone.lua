@@ -4,14 +4,14 @@ local C = select(2, ...)
 
 local stdout, stderr = io.stdout, io.stderr
 
-local usage = [[
+local usage = [==[
 usage: httpsrv lua [options] [script [args]]
   -e stat   run the statement
   -l name   require the library
   -v        print the version
   --        stop handling options
   -         run stdin and stop handling options
-]]
+]==]
 
 local function run_statement(text)
   local fn, err = loadstring(text, "=(command line)")

@@ -22,15 +22,16 @@ end
 M.again = again
 
 --- Hands on the results of a function that has done its work when it waits.
--- @param r,err,... its results
+-- @param r,... its results
 -- @return true after a wait, or the results; nil, message, code when the wait ended with an error
-function M.once(r, err, ...)
+function M.once(r, ...)
   if r == AGAIN then
+    local err = ...
     if err == 0 then return true end
     return fail(err)
   end
-  if r == RAISE then error(err, 0) end
-  return r, err, ...
+  if r == RAISE then error((...), 0) end
+  return r, ...
 end
 
 --- Parks the task with a ticket.
