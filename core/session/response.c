@@ -455,19 +455,37 @@ immediate_ready(io_object *io, void *arg)
     ec_httpsrv_session_delref(s);
 }
 
-/* EAGAIN while a C handler's io is read: it is resumed when the io has more. */
-static void
+void
+response_unwait(ec_httpsrv_session *s)
+{
+    io_object *io = s->immediate;
+
+    s->immediate = NULL;
+    (void)hs_io_wait(io, IO_WAIT_READ, NULL, NULL);
+    io_wrapper_delref(io);
+    ec_httpsrv_session_delref(s);
+}
+
+/* EAGAIN while a C handler's io is read: it is resumed when the io has more. EAGAIN, or why it cannot be. */
+static int
 arm_immediate(ec_httpsrv_session *s, io_object *io)
 {
-    if (s->self_waiting || s->immediate) {
-        return;
+    if (s->self_waiting) {
+        return EAGAIN;
     }
-    if (io_wrapper_wait(io, IO_WAIT_READ, immediate_ready, s) == 0) {
+    if (s->immediate && s->immediate != io) {
+        response_unwait(s);
+    }
+    if (!s->immediate) {
+        if (io_wrapper_wait(io, IO_WAIT_READ, immediate_ready, s) != 0) {
+            return errno;
+        }
         io_wrapper_addref(io);
         ec_httpsrv_session_addref(s);
         s->immediate = io;
-        s->armed |= ARMED_IO;
     }
+    s->armed |= ARMED_IO;
+    return EAGAIN;
 }
 
 static int
@@ -485,11 +503,7 @@ read_now(ec_httpsrv_session *s, io_object *io)
             return 0;
         }
         if (n < 0) {
-            int err = errno;
-            if (err == EAGAIN) {
-                arm_immediate(s, io);
-            }
-            return err;
+            return errno == EAGAIN ? arm_immediate(s, io) : errno;
         }
         int err = segments_append(s, buf, (size_t)n);
         if (err) {

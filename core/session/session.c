@@ -16,10 +16,13 @@ static void on_resume_later(void *arg);
 int
 session_check(const ec_httpsrv_session *s)
 {
+    if (s->state == SESSION_ENDED) {
+        return EBADF;
+    }
     if (s->aborted) {
         return s->discard ? 0 : ECONNABORTED;
     }
-    return s->state == SESSION_ENDED || !s->st ? EBADF : 0;
+    return s->st ? 0 : EBADF;
 }
 
 /* --- waiters --- */
@@ -68,6 +71,17 @@ wake_all(ec_httpsrv_session *s, int err)
     session_wake(s, HS_WAIT_FLUSHED, err);
 }
 
+static bool
+has_come(ec_httpsrv_session *s, enum hs_session_wait_for what)
+{
+    switch (what) {
+    case HS_WAIT_BODY: return s->body.complete;
+    case HS_WAIT_ROOM: return hs_session_has_room(s);
+    case HS_WAIT_FLUSHED: return !s->st || (TAILQ_EMPTY(&s->segments) && s->st->ops->queued(s->st) == 0);
+    }
+    return true;
+}
+
 void
 hs_session_wait(ec_httpsrv_session *s, enum hs_session_wait_for what, struct hs_session_waiter *w)
 {
@@ -79,9 +93,10 @@ hs_session_wait(ec_httpsrv_session *s, enum hs_session_wait_for what, struct hs_
     int err = session_check(s);
     if (err) {
         make_ready(s, w, err);
-    } else if ((what == HS_WAIT_BODY && s->body.complete) || (what == HS_WAIT_ROOM && hs_session_has_room(s)) ||
-               (what == HS_WAIT_FLUSHED && s->queued == 0 && TAILQ_EMPTY(&s->segments) && s->st->ops->queued(s->st) == 0)) {
+    } else if (has_come(s, what)) {
         make_ready(s, w, 0);
+    } else if (what != HS_WAIT_BODY) {
+        pump_watch_output(s);
     }
 }
 
@@ -108,17 +123,21 @@ first_ready(ec_httpsrv_session *s)
     return NULL;
 }
 
-/* The handler learns that its client is gone. */
+/* The handler learns that its client is gone, if it is there to learn it and has not been told. */
 static void
 tell_abort(ec_httpsrv_session *s)
 {
     void (*fn)(ec_httpsrv_session *, void *) = s->on_abort;
 
+    if (!s->tell_abort || s->state == SESSION_ENDED) {
+        return;
+    }
+    s->tell_abort = false;
     s->on_abort = NULL;
     if (fn) {
         fn(s, s->on_abort_arg);
     }
-    if (s->state != SESSION_ENDED && s->binding && s->binding->aborted) {
+    if (s->state != SESSION_ENDED && !s->discard && s->binding && s->binding->aborted) {
         s->binding->aborted(s, s->binding_data, s->abort_err);
     }
     if (s->state != SESSION_ENDED) {
@@ -132,15 +151,18 @@ on_wake_later(void *arg)
     ec_httpsrv_session *s = arg;
     struct hs_session_waiter *w;
 
-    while ((w = first_ready(s))) {
+    size_t n = 0;
+
+    TAILQ_FOREACH(w, &s->waiters, link)
+    {
+        n += w->ready;
+    }
+    while (n-- > 0 && (w = first_ready(s))) { /* those that come meanwhile stand behind, and wait for the next turn */
         TAILQ_REMOVE(&s->waiters, w, link);
         w->queued = false;
         w->fn(w->arg, w->err);
     }
-    if (s->tell_abort && s->state != SESSION_ENDED) {
-        s->tell_abort = false;
-        tell_abort(s);
-    }
+    tell_abort(s);
     ec_httpsrv_session_delref(s);
 }
 
@@ -161,7 +183,9 @@ session_fire(ec_httpsrv_session *s, unsigned bit)
         return;
     }
     s->armed = 0;
-    (void)ec_httpsrv_session_resume(s, 0);
+    if (ec_httpsrv_session_resume(s, 0) != 0 && s->state == SESSION_RUNNING) {
+        s->fired = true; /* it is about to suspend */
+    }
 }
 
 void
@@ -177,7 +201,7 @@ session_gives_up(const ec_httpsrv_session *s)
 {
     bool reading = s->body.mode != BODY_UNREAD && !s->body.complete; /* what came before the FIN counts */
 
-    return s->state == SESSION_SUSPENDED && !reading && !(s->options && s->options->half_close_allowed);
+    return s->state == SESSION_SUSPENDED && atomic_load(&s->suspend) == IS_SUSPENDED && !reading && !(s->options && s->options->half_close_allowed);
 }
 
 static void
@@ -203,22 +227,17 @@ handler_ended(ec_httpsrv_session *s)
     }
 }
 
-/* Takes a suspension back; true when there was one, whose reference is the caller's then. */
-static bool
-unsuspend(ec_httpsrv_session *s, int *how)
-{
-    *how = atomic_exchange(&s->suspend, NOT_SUSPENDED);
-    return *how != NOT_SUSPENDED;
-}
-
 void
 session_run(ec_httpsrv_session *s, bool first)
 {
     const struct hs_session_app *app = s->env->app;
-    int how;
 
     s->state = SESSION_RUNNING;
     s->armed = 0;
+    s->fired = false;
+    if (s->immediate) {
+        response_unwait(s);
+    }
     int rc = first ? app->begin(s->env->app_arg, s) : app->again(s->env->app_arg, s);
     if (rc == EC_HTTPSRV_HANDLER_ASYNC && atomic_load(&s->suspend) != NOT_SUSPENDED) {
         s->state = SESSION_SUSPENDED;
@@ -231,6 +250,9 @@ session_run(ec_httpsrv_session *s, bool first)
             st->ops->abort(st);
             session_abort(s, ECONNABORTED);
         }
+        if (s->fired) {
+            (void)ec_httpsrv_session_resume(s, 0);
+        }
         return;
     }
     if (rc == EC_HTTPSRV_HANDLER_ASYNC) {
@@ -240,37 +262,35 @@ session_run(ec_httpsrv_session *s, bool first)
         hs_log(HS_LOG_ERROR, "handler returned %d, which is neither DONE nor ASYNC", rc);
         hs_session_fail(s, 500);
     }
-    bool was = unsuspend(s, &how);
+    bool suspended = atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;
     handler_ended(s);
-    if (was) {
-        ec_httpsrv_session_delref(s);
+    if (suspended) {
+        ec_httpsrv_session_delref(s); /* else the resume that is under way drops it */
     }
 }
 
+/* What a resume has led to; drops the suspension's reference. */
 static void
 do_resume(ec_httpsrv_session *s)
 {
-    int how;
-
     if (s->state == SESSION_RUNNING) {
         hs_deferred_init(&s->resume_later, on_resume_later, s);
         hs_defer(s->env->loop, &s->resume_later); /* its handler has not returned yet */
         return;
     }
-    if (!unsuspend(s, &how)) {
-        return;
-    }
+    int how = atomic_exchange(&s->suspend, NOT_SUSPENDED);
     if (how == RESUME_AGAIN && (!s->aborted || s->discard)) {
         session_run(s, false);
-    } else {
+    } else if (how != NOT_SUSPENDED) { /* else its handler has said DONE after all */
         handler_ended(s);
     }
-    ec_httpsrv_session_delref(s); /* the suspension's */
+    ec_httpsrv_session_delref(s);
 }
 
 static void
 on_resume_later(void *arg)
 {
+    tell_abort(arg);
     do_resume(arg);
 }
 
@@ -320,6 +340,22 @@ ec_httpsrv_session_on_abort(ec_httpsrv_session *s, void (*fn)(ec_httpsrv_session
 
 /* --- abort and end --- */
 
+/* The handler, which goes on, is to be told first, then whoever waits for something. */
+static void
+set_aborted(ec_httpsrv_session *s, int err)
+{
+    s->aborted = true;
+    s->abort_err = err;
+    s->discard = s->options && s->options->abort_continue;
+    s->tell_abort = true;
+    wake_soon(s);
+    if (s->immediate) {
+        response_unwait(s);
+    }
+    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
+    wake_all(s, s->discard ? 0 : ECONNABORTED);
+}
+
 void
 session_abort(ec_httpsrv_session *s, int err)
 {
@@ -334,18 +370,8 @@ session_abort(ec_httpsrv_session *s, int err)
     if (s->aborted) {
         return;
     }
-    s->aborted = true;
-    s->abort_err = err;
     segments_drop(s);
-    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
-    if (s->options && s->options->abort_continue) {
-        s->discard = true;
-        wake_all(s, 0);
-        return;
-    }
-    wake_all(s, ECONNABORTED);
-    s->tell_abort = true;
-    wake_soon(s);
+    set_aborted(s, err);
 }
 
 /* Makes an error response in the place of whatever there was. */
@@ -372,14 +398,11 @@ session_refuse(ec_httpsrv_session *s, int status, int err)
         return;
     }
     ec_httpsrv_session_addref(s);
-    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
     bool handler_left = s->state != SESSION_SENDING;
     if (handler_left && !s->aborted) {
-        s->aborted = true;
-        s->abort_err = err;
-        wake_all(s, ECONNABORTED);
-        s->tell_abort = true;
-        wake_soon(s);
+        set_aborted(s, err);
+    } else {
+        body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
     }
     if (s->head_sent) {
         s->st = NULL;
@@ -434,8 +457,8 @@ session_end(ec_httpsrv_session *s)
     if (s->pump_later.queued) {
         hs_deferred_cancel(env->loop, &s->pump_later);
     }
-    if (s->resume_later.queued) {
-        hs_deferred_cancel(env->loop, &s->resume_later);
+    if (s->immediate) {
+        response_unwait(s);
     }
     segments_drop(s);
     if (s->body.mode != BODY_UNREAD) {

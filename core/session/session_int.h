@@ -102,6 +102,7 @@ struct _ec_httpsrv_session {
     bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin, tell_abort;
     bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, pump_again, waiting_writable, failed;
     bool script_close, script_date;
+    bool fired;     /* what was armed came while the handler was still running */
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
     struct hs_view path;
@@ -230,5 +231,7 @@ void segments_env_fini(struct hs_session_env *env);
 void response_default_body(ec_httpsrv_session *s);
 /* Everything back to 200 without fields or content. */
 void response_clear(ec_httpsrv_session *s);
+/* Cancels the wake-up on the io of an immediate response_io; there must be one. */
+void response_unwait(ec_httpsrv_session *s);
 
 #endif
