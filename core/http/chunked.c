@@ -131,13 +131,15 @@ size_line_byte(struct hs_chunked *c, char b)
     return NULL;
 }
 
-/* Trailer bytes of in from i on, up to the next byte that ends or spoils the run; they go to the buffer in one piece. */
+/* Trailer bytes of in from i on, up to the end of their line or the byte that spoils it. What is right goes to the buffer in one piece, and
+ * before the rest is judged: so it does not depend on the split whether the section is too large or malformed. */
 static enum hs_chunked_result
 take_trailer_run(struct hs_chunked *c, struct hs_view in, size_t *i, struct hs_buf *trailers, struct hs_refusal *why)
 {
     const char *start = in.p + *i;
     const char *end = in.p + in.n;
     const char *q = start;
+    const char *wrong = NULL;
     if (c->state == TRAILER_START) {
         if (!hs_ascii_is_tchar(*q)) {
             return fail(c, why, 400, "trailer line does not start with a field name");
@@ -146,27 +148,27 @@ take_trailer_run(struct hs_chunked *c, struct hs_view in, size_t *i, struct hs_b
     }
     if (c->state == TRAILER_LINE) {
         q = hs_scan_value_bytes(q, end);
-        if (q < end) {
-            if (*q != '\r') {
-                return fail(c, why, 400, *q == '\n' ? "bare LF in a trailer line" : "control byte in a trailer line");
-            }
+        if (q < end && *q == '\r') {
             q++;
             c->state = TRAILER_LF;
+        } else if (q < end) {
+            wrong = *q == '\n' ? "bare LF in a trailer line" : "control byte in a trailer line";
         }
     }
     if (c->state == TRAILER_LF && q < end) {
-        if (*q != '\n') {
-            return fail(c, why, 400, "bare CR in a trailer line");
+        if (*q == '\n') {
+            q++;
+            c->state = TRAILER_START;
+        } else {
+            wrong = "bare CR in a trailer line";
         }
-        q++;
-        c->state = TRAILER_START;
     }
     int err = hs_buf_append(trailers, start, (size_t)(q - start));
     if (err != 0) {
         return fail(c, why, err == EMSGSIZE ? 431 : 503, err == EMSGSIZE ? "trailer section too large" : "no memory for trailers");
     }
     *i += (size_t)(q - start);
-    return HS_CHUNKED_MORE;
+    return wrong != NULL ? fail(c, why, 400, wrong) : HS_CHUNKED_MORE;
 }
 
 enum hs_chunked_result

@@ -79,6 +79,8 @@ static const struct chunked_case threat_06_cases[] = {
     BAD("data shorter than its size", "7\r\nhello\r\n0\r\n\r\n", "hello\r\n"),
     BAD("LF after the data", "5\r\nhello\n0\r\n\r\n", "hello"), /* HAProxy until 2024 */
     BAD("LF and a byte after the data", "5\r\nhello\nx0\r\n\r\n", "hello"),
+    BAD("another byte and LF after the data", "5\r\nhelloX\n0\r\n\r\n", "hello"),
+    BAD("CR and another byte after the data", "5\r\nhello\rX0\r\n\r\n", "hello"),
     BAD("CR after the data", "5\r\nhello\r0\r\n\r\n", "hello"),
     BAD("blank after the data", "5\r\nhello \r\n0\r\n\r\n", "hello"),
     BAD("CRLF twice after the data", "5\r\nhello\r\n\r\n0\r\n\r\n", "hello"), /* OpenLiteSpeed */

@@ -51,7 +51,7 @@ map_area(void **state)
 /* What the padding holds; none of it may matter. Some would end the head, some would go on with it. */
 static const char *const pads[] = {
     "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", "\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r", " HTTP/1.1\r\nA: \r\n",
-    "xxxxxxxxxxxxxxxx",                 ": :: :: :: :: : ",                 "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+    "xxxxxxxxxxxxxxxx",                 "????????????????",                 ": :: :: :: :: : ",                 "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
 };
 enum { PADS = sizeof pads / sizeof *pads };
 

@@ -270,6 +270,29 @@ threat_14_trailer_section_is_bounded(void **state)
     }
 }
 
+/* A section that is over its limit before it is malformed is too large, at every split. */
+static void
+threat_14_too_large_comes_first(void **state)
+{
+    (void)state;
+    static const char *const ends[] = { "\n", "\x01", "\rX", "\r\r" };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char bytes[200];
+        int n = snprintf(bytes, sizeof bytes, "0\r\nA: %0100d%s", 0, ends[i]);
+        for (size_t piece = (size_t)n; piece > 0; piece /= 2) {
+            struct outcome o;
+            outcome_init(&o, 50);
+            decode(&o, bytes, (size_t)n, 0, piece);
+            assert_int_equal(o.status, 431);
+            outcome_fini(&o);
+            outcome_init(&o, 104);
+            decode(&o, bytes, (size_t)n, 0, piece);
+            assert_int_equal(o.status, 400);
+            outcome_fini(&o);
+        }
+    }
+}
+
 static void
 nothing_is_read_after_the_end(void **state)
 {
@@ -448,6 +471,7 @@ main(void)
         cmocka_unit_test(threat_07_budget_is_the_same_at_every_split),
         cmocka_unit_test(threat_14_trailer_framing),
         cmocka_unit_test(threat_14_trailer_section_is_bounded),
+        cmocka_unit_test(threat_14_too_large_comes_first),
         cmocka_unit_test(nothing_is_read_after_the_end),
         cmocka_unit_test(threat_14_trailer_fields),
         cmocka_unit_test(chunk_headers),

@@ -233,6 +233,8 @@ threat_15_head_too_large(void **state)
     check_filled(before, 'v', rest - 10, "\x01" END, 400, &defaults);         /* what is before it is */
     check_filled("GET / HTTP/1.1\r\nHost: ", 'h', 100000, END, 431, &defaults);
     check_filled(GET "X: ", ' ', 100000, END, 431, &defaults);
+    check_filled(before, 'v', rest + 4, "", 431, &defaults);                  /* not ended within the limit: it cannot be any more */
+    check_filled(before, 'v', rest + 3, "", 0, &defaults);
     struct hs_head_limits low = { 64, 8192, 32, 100 };
     check_filled(before, 'v', 64 - (sizeof before - 1) - 4, END, 200, &low);
     check_filled(before, 'v', 64 - (sizeof before - 1) - 3, END, 431, &low);
@@ -266,6 +268,32 @@ threat_15_too_many_fields(void **state)
     check_limited("two fields", two, sizeof two - 1, 200, &low);
     check_limited("three fields", three, sizeof three - 1, 431, &low);
     check_limited("third is no field", bad, sizeof bad - 1, 431, &low);
+}
+
+/* A line without end, byte by byte: refused for what it is, where its limit is, not only where that of the head is. */
+static void
+threat_15_endless_lines_stop_at_their_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        char fill;
+        int status;
+        size_t limit;
+    } cases[] = { { "", 'M', 501, 40 }, { "\r\n\r\n", 'M', 501, 40 }, { "GET /", 'a', 414, 8240 }, { "GET /?", 'a', 414, 8240 },
+                  { "GET http://a/", 'a', 414, 8240 }, { "\r\nPOST /", 'a', 414, 8240 } };
+    static struct outcome o;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len, k = 0;
+        char *bytes = filled(cases[i].before, cases[i].fill, 20000, "", &len);
+        do {
+            k++;
+            parse(hs_request_parse, &o, bytes, k, k - 1, &defaults, 0);
+        } while (o.result == HS_PARSE_MORE && k < len);
+        assert_int_equal(status_of(&o), cases[i].status);
+        assert_true(k <= cases[i].limit);
+        free(bytes);
+    }
 }
 
 /* A head sent byte by byte is not read again from its start for each byte: the work is bounded by its lines. */
@@ -544,6 +572,7 @@ main(void)
         cmocka_unit_test(threat_15_method_too_long),
         cmocka_unit_test(threat_15_head_too_large),
         cmocka_unit_test(threat_15_too_many_fields),
+        cmocka_unit_test(threat_15_endless_lines_stop_at_their_limit),
         cmocka_unit_test(threat_15_byte_by_byte_is_cheap),
         cmocka_unit_test(threat_16_expect),
         cmocka_unit_test(targets_are_taken_apart),
