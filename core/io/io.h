@@ -57,13 +57,21 @@ int hs_io_pipe(io_object **reader, io_object **writer);
 /* Starts connecting to "host:port" (an address, no name look-up), "[v6]:port" or "unix:/path"; reads and writes give EAGAIN until connected, then
  * the connect error if there was one. NULL with errno EINVAL for a bad address. */
 io_object *hs_io_connect(const char *address);
-/* Runs argv (execvp, NULL-terminated) with pipes as its stdin and stdout, own process group, other descriptors closed; errors of exec are
- * returned here. stdin/stdout ios own the child together: *child ends with hs_child_delref (SIGKILL to the group if it still runs, reaped). */
+/* Runs argv (NULL-terminated, argv[0] looked for as execvp(3) does; a file without a "#!" line is no program) with pipes as its stdin and
+ * stdout and our stderr, in a process group of its own, with no signal blocked or ignored and no other descriptor open. Both ios are
+ * non-blocking on our side alone. 0, and the caller's are two ios and the handle, which own the child together: once the last of them is gone
+ * its group gets SIGKILL if it still runs, and it is reaped in any case. Else errno, also of exec: ENOENT, EACCES, ENOEXEC, E2BIG; EINVAL: no
+ * argv; EMFILE, ENFILE, EAGAIN, ENOMEM; then nothing is set. Any thread; blocks until the program has been loaded. */
 struct hs_child;
 int hs_io_popen(char *const argv[], io_object **to_stdin, io_object **from_stdout, struct hs_child **child);
+/* Sends a signal to the child's process group, unless the child has been seen to have ended. Any thread. */
 void hs_child_kill(struct hs_child *c, int sig);
-/* Exit status as waitpid(2) gives it: 0 and *status, EAGAIN while it runs (fn called once when it ends; fn NULL cancels). */
+/* Exit status as waitpid(2) gives it: 0 and *status, as often as asked; EAGAIN while it runs: fn, when not NULL, is called once on this thread's
+ * loop when it has ended (ask again then). fn NULL cancels an earlier one, and so does a 0. EBUSY: an earlier fn has not been called yet; EDEADLK:
+ * fn in a thread without a loop; ECHILD: something else in this process has reaped it, or ignores SIGCHLD; ENOMEM. One thread at a time, and
+ * while fn is to be called that of its loop. */
 int hs_child_wait(struct hs_child *c, int *status, void (*fn)(void *arg), void *arg);
+/* Gives up the handle, and with it an fn that was not called yet. NULL is fine. */
 void hs_child_delref(struct hs_child *c);
 
 /* These take their sources over: claimed until the result is closed, and a reference of their own is taken. NULL with errno (EBUSY: a source is claimed). */
