@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "ec_thread_pool.h"
 #include "misc/ec_dict.h"
 #include "misc/ec_string.h"
 
@@ -113,6 +114,29 @@ HTTPSRV_API void io_wrapper_async_destroy(io_object *io);
 /* Deprecated: closes whatever the reference count and does not free. Later calls give EBADF. */
 HTTPSRV_API int io_wrapper_close(io_object *io) __attribute__((deprecated));
 HTTPSRV_API void io_wrapper_async_close(io_object *io) __attribute__((deprecated));
+
+/* --- jobs --- */
+
+enum _io_job_status {
+    IOJ_MISUSED = 0,   /* there was no buffer */
+    IOJ_OPEN_FAILED,   /* errorcode says why, as for the next two */
+    IOJ_READ_FAILED,
+    IOJ_STORE_FAILED,  /* buffer could not take what was read */
+    IOJ_COMPLETED,
+};
+
+struct _io_job {
+    ec_async_job job;
+    const char *filename;
+    string *buffer; /* the caller's; set it before the job is queued */
+    int errorcode;  /* an errno */
+    enum _io_job_status status;
+};
+
+/* A job that reads the whole resource and appends it to buffer, in the IO pool. Only made: set buffer and how the job completes, then
+ * ec_queue_async_job(job). Give it to free(3) when it has completed, or have that done (free_on_completion_memtype). NULL with errno ENOMEM, EINVAL.
+ * Any thread. */
+HTTPSRV_API io_job *io_wrapper_create_read_job(const char *filename);
 
 /* --- look --- */
 HTTPSRV_API const char *io_wrapper_get_path(io_object *io); /* borrowed until set_path or the end; NULL when there is none */

@@ -39,12 +39,18 @@ void hs_io_consume(io_object *io, size_t n);
 int hs_io_peek(io_object *io, const char **p, size_t *len);
 
 /* --- kinds --- */
-/* Regular files are opened in the calling thread: use from a pool job or where blocking is fine (io_wrapper_open). On a loop: */
+/* Opening blocks on the file system (io_wrapper_open); on a loop: */
 struct hs_io_open_job;
-/* Opens in the IO pool; done is called on the loop with the io (NULL and err an errno). A FIFO waits there for its other end. *job can be
- * cancelled: then done is not called and a late io is closed. 0, ENOMEM, EAGAIN. */
+/* Opens in the IO pool; done is called on the loop, never from within this call, with the io (the callee's; or NULL and err an errno). A FIFO
+ * waits there for its other end, as open(2) does unless options has O_NONBLOCK, without a thread of the pool. *job is valid until done is
+ * called, and can be cancelled: then done is not called and a late io is closed. 0; ENOMEM; EDEADLK in a thread without a loop; EAGAIN when
+ * the pool takes no more work. */
 int hs_io_open_async(const char *name, int options, int mode, void (*done)(void *arg, io_object *io, int err), void *arg,
                      struct hs_io_open_job **job);
+/* The same, but what the kernel can open without waiting (openat2(2), RESOLVE_CACHED) is opened at once: 0 and *io, *job NULL, done is not
+ * called. EINPROGRESS: *io NULL, done will be called. Other errors: of open(2), or as above. */
+int hs_io_open_start(const char *name, int options, int mode, void (*done)(void *arg, io_object *io, int err), void *arg,
+                     struct hs_io_open_job **job, io_object **io);
 void hs_io_open_cancel(struct hs_io_open_job *job);
 
 /* An empty growing buffer (ec_growbuf.h): content up to memory_max bytes is kept in memory, what lies past that in an unnamed temporary

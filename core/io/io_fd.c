@@ -166,16 +166,19 @@ hs_io_pipe(io_object **reader, io_object **writer)
 }
 
 io_object *
-hs_io_from_fd(int fd, int options)
+hs_io_from_fd(int fd, const struct stat *st, int options)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return NULL;
+    struct stat own;
+    if (st == NULL) {
+        if (fstat(fd, &own) != 0) {
+            return NULL;
+        }
+        st = &own;
     }
-    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
-        return hs_io_file_new(fd, &st, options, false);
+    if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) {
+        return hs_io_file_new(fd, st, options, false);
     }
-    if (S_ISDIR(st.st_mode)) {
+    if (S_ISDIR(st->st_mode)) {
         errno = EISDIR;
         return NULL;
     }
@@ -200,7 +203,7 @@ io_wrapper_fdopen(int fd)
     if (fd_flags < 0) {
         return NULL;
     }
-    io_object *io = hs_io_from_fd(fd, flags);
+    io_object *io = hs_io_from_fd(fd, NULL, flags);
     if (io == NULL) {
         return NULL;
     }

@@ -42,9 +42,10 @@ struct hs_file {
     bool temporary;
     bool append;
     /* Found out on the way, in any clone's thread; never cleared. */
-    _Atomic bool no_nowait; /* RWF_NOWAIT is not supported */
-    _Atomic bool in_memory; /* the file system has no disk behind it */
-    _Atomic bool unsized;   /* of the kind of /proc: says size 0, has content all the same */
+    _Atomic bool no_nowait;    /* RWF_NOWAIT is not supported */
+    _Atomic bool in_memory;    /* the file system has no disk behind it */
+    _Atomic bool no_readahead; /* windows are fetched, in place of the kernel's read-ahead */
+    _Atomic bool unsized;      /* of the kind of /proc: says size 0, has content all the same */
 };
 
 /* One read in the pool at a time. */
@@ -94,7 +95,7 @@ static bool
 fd_close_in_pool(int fd)
 {
     struct stat st;
-    if (hs_loop_current() == NULL || fstat(fd, &st) != 0 || st.st_size < SLOW_CLOSE) {
+    if (hs_io_loop() == NULL || fstat(fd, &st) != 0 || st.st_size < SLOW_CLOSE) {
         return false;
     }
     struct fd_close_job *c = calloc(1, sizeof *c);
@@ -185,6 +186,10 @@ fetch_run(struct hs_job *job)
     struct fetch *t = (struct fetch *)job;
     char scratch[SCRATCH];
     if (t->data == NULL) {
+        /* From here on the kernel is to do as it is told: read-ahead of its own would be started by whoever sends, on the loop. */
+        if (!t->file->no_readahead) {
+            t->file->no_readahead = posix_fadvise(t->file->fd, 0, 0, POSIX_FADV_RANDOM) == 0;
+        }
         (void)readahead(t->file->fd, t->off, t->want);
     }
     t->got = 0;
@@ -400,7 +405,7 @@ file_read(io_object *io, void *buf, size_t n)
     if (read_fetched(f, buf, n, &r)) {
         return r;
     }
-    if (hs_loop_current() == NULL) {
+    if (hs_io_loop() == NULL) {
         return read_direct(f, buf, n);
     }
     r = read_cached(f, buf, n);
@@ -530,7 +535,7 @@ file_window(struct hs_io *x, size_t max, struct hs_io_window *w)
     if ((off_t)n > f->size - f->pos) {
         n = (size_t)(f->size - f->pos);
     }
-    if (hs_loop_current() == NULL) {
+    if (hs_io_loop() == NULL) {
         w->len = n;
         return 0;
     }

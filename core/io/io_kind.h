@@ -52,6 +52,16 @@ struct hs_io {
     bool closed;
 };
 
+/* Set while the calling thread is to block, although it has a loop. */
+extern _Thread_local bool hs_io_blocking;
+
+/* The loop that must not be held up here; NULL: none, and EAGAIN is waited out where that can be done. */
+static inline struct hs_loop *
+hs_io_loop(void)
+{
+    return hs_io_blocking ? NULL : hs_loop_current();
+}
+
 static inline struct hs_io *
 hs_io_of(io_object *io)
 {
@@ -104,8 +114,9 @@ size_t hs_io_pool_unread(struct hs_io *x);
 off_t hs_io_seek_to(off_t pos, off_t end, off_t offset, int whence);
 
 /* --- files and descriptors --- */
-/* An io on fd, which it owns from then on: of the kind that its type asks for. fd stays the caller's on failure: NULL with errno. */
-io_object *hs_io_from_fd(int fd, int options);
+/* An io on fd, which it owns from then on: of the kind that its type asks for. st: fstat's of it, or NULL. fd stays the caller's on failure: NULL with
+ * errno. */
+io_object *hs_io_from_fd(int fd, const struct stat *st, int options);
 /* The tables of the schemes that are built in. */
 const io_wrapper *hs_io_memory_methods(void);
 const io_wrapper *hs_io_fd_methods(void);
@@ -117,6 +128,10 @@ io_object *hs_io_fd_new(int fd, int options, void (*release)(void *owner), void 
 /* Opens a file by its path. wait: a FIFO waits for its other end. NULL with errno; without wait ENXIO: nobody reads this FIFO yet. */
 io_object *hs_io_open_path(const char *path, int options, int mode, bool wait);
 
+/* Gives a fresh io what it was opened with. The io; NULL with errno ENOMEM, and then it is closed. */
+io_object *hs_io_opened(io_object *io, const char *name, int options, int mode, ECDict context);
+/* "scheme://...", whether or not there is such a scheme. Any thread. */
+bool hs_io_name_has_scheme(const char *name);
 /* The same for any name, with the path, mode, options and context set; io_wrapper_open2 is this with wait. */
 io_object *hs_io_open_any(const char *name, int options, int mode, ECDict context, bool wait);
 

@@ -115,7 +115,7 @@ hs_io_open_path(const char *path, int options, int mode, bool wait)
     if (fd < 0) {
         return NULL;
     }
-    io_object *io = hs_io_from_fd(fd, options);
+    io_object *io = hs_io_from_fd(fd, NULL, options);
     if (io == NULL) {
         int saved = errno;
         close(fd);
@@ -157,20 +157,8 @@ after_scheme(const char *name, size_t *n)
 }
 
 io_object *
-hs_io_open_any(const char *name, int options, int mode, ECDict context, bool wait)
+hs_io_opened(io_object *io, const char *name, int options, int mode, ECDict context)
 {
-    size_t n;
-    const char *rest = after_scheme(name, &n);
-    const io_wrapper *w = rest != NULL ? find_scheme((struct hs_view){ name, n }) : hs_io_file_methods();
-    if (w == NULL) {
-        errno = EPROTONOSUPPORT;
-        return NULL;
-    }
-    io_object *io = w == hs_io_file_methods() ? hs_io_open_path(rest != NULL ? rest : name, options, mode, wait)
-                                              : open_scheme(w, rest, options, mode, context);
-    if (io == NULL) {
-        return NULL;
-    }
     io->mode = mode;
     io->options = options;
     if (io->context == NULL) {
@@ -182,6 +170,28 @@ hs_io_open_any(const char *name, int options, int mode, ECDict context, bool wai
         return NULL;
     }
     return io;
+}
+
+bool
+hs_io_name_has_scheme(const char *name)
+{
+    size_t n;
+    return after_scheme(name, &n) != NULL;
+}
+
+io_object *
+hs_io_open_any(const char *name, int options, int mode, ECDict context, bool wait)
+{
+    size_t n;
+    const char *rest = after_scheme(name, &n);
+    const io_wrapper *w = rest != NULL ? find_scheme((struct hs_view){ name, n }) : hs_io_file_methods();
+    if (w == NULL) {
+        errno = EPROTONOSUPPORT;
+        return NULL;
+    }
+    io_object *io = w == hs_io_file_methods() ? hs_io_open_path(rest != NULL ? rest : name, options, mode, wait)
+                                              : open_scheme(w, rest, options, mode, context);
+    return io != NULL ? hs_io_opened(io, name, options, mode, context) : NULL;
 }
 
 io_object *

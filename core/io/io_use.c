@@ -12,6 +12,8 @@
 
 #include "io/io_kind.h"
 
+_Thread_local bool hs_io_blocking;
+
 static int
 fail(int err)
 {
@@ -57,7 +59,7 @@ hs_io_read(io_object *io, void *buf, size_t n)
             return fail(EBADF);
         }
         ssize_t r = hs_io_through_pool(x) ? hs_io_pool_read(x, buf, n) : call_read(x, buf, n);
-        if (r >= 0 || errno != EAGAIN || hs_loop_current() != NULL || !hs_io_block(x, IO_WAIT_READ)) {
+        if (r >= 0 || errno != EAGAIN || hs_io_loop() != NULL || !hs_io_block(x, IO_WAIT_READ)) {
             return r;
         }
     }
@@ -173,7 +175,7 @@ io_wrapper_writev(io_object *io, const struct iovec *iov, int iovcnt)
             return -1;
         }
         ssize_t r = call_writev(x, iov, iovcnt);
-        if (r >= 0 || errno != EAGAIN || hs_loop_current() != NULL || !hs_io_block(x, IO_WAIT_WRITE)) {
+        if (r >= 0 || errno != EAGAIN || hs_io_loop() != NULL || !hs_io_block(x, IO_WAIT_WRITE)) {
             return r;
         }
     }

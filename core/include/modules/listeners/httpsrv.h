@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include "ec_thread_pool.h" /* ECTP_CLASS_... */
 #include "io_wrapper.h"
 #include "misc/ec_blobject.h"
 #include "misc/ec_sockaddr.h"
@@ -24,8 +25,6 @@ typedef struct _ec_httpsrv_session ec_httpsrv_session;
 enum { EC_HTTPSRV_HANDLER_DONE = 0, EC_HTTPSRV_HANDLER_ASYNC = 1 };
 
 typedef int (*ec_httpsrv_handler_func)(ec_httpsrv_session *sess);
-
-enum { ECTP_CLASS_SHORT_LIVED = -1 };
 
 /* Registers handler for a base path, for the generation that the calling thread is building.
  *   instance   NULL, or a virtual host name (compared with the request's host, without port, case-insensitively)
