@@ -100,8 +100,7 @@ h1_update_interest(struct h1_conn *c)
         mask |= HS_WRITE;
     }
     if (mask != c->t->interest && c->t->ops->set_interest(c->t, mask) != 0) {
-        c->broken = true;
-        hs_defer(c->h->loop, &c->again);
+        h1_break(c);
         return;
     }
     if (blocked && c->out_timer.stamp == 0) {
@@ -282,7 +281,12 @@ idle_expired(struct hs_timeq_entry *e)
     struct h1_conn *c = CONN_OF(e, in_timer);
 
     c->in_q = NULL;
-    if (c->state == H1_HEAD && c->in_len == 0 && !c->out) {
+    if (c->state != H1_HEAD || c->in_len != 0) {
+        return;
+    }
+    if (c->out) {
+        h1_time_input(c, &c->h->idle_q); /* it is not idle yet */
+    } else {
         h1_close(c, false);
     }
 }
@@ -354,15 +358,18 @@ give_up(struct h1_conn *c)
     }
 }
 
+/* The peer has half-closed, or reset the connection. What a FIN means is judged when those have run who were woken by the bytes before it. */
 static void
 on_closed(struct h1_conn *c)
 {
     c->peer_fin = true;
-    if (c->exchange && c->stream.user && c->h->user->peer_closed(c->stream.user)) {
-        give_up(c);
-        return;
+    if (c->exchange && c->state == H1_READ) {
+        h1_read_to_end(c);
     }
     h1_update_interest(c);
+    if (c->exchange) {
+        hs_defer(c->h->loop, &c->again);
+    }
 }
 
 static void
@@ -402,8 +409,8 @@ on_again(void *arg)
         h1_lost(c, ECONNABORTED);
     } else {
         h1_continue(c);
-        if (!c->dead && c->peer_fin) {
-            on_closed(c);
+        if (c->peer_fin && c->exchange && c->stream.user && c->h->user->peer_closed(c->stream.user)) {
+            give_up(c);
         }
     }
     h1_leave(c);
@@ -460,6 +467,9 @@ hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct 
     memset(h->scratch + H1_SCRATCH, 0, H1_PAD);
     h->loop = loop;
     h->limits = *limits;
+    if (h->limits.head.head_size > H1_SCRATCH - H1_READ_MAX) {
+        h->limits.head.head_size = H1_SCRATCH - H1_READ_MAX;
+    }
     h->user = user;
     h->arg = arg;
     TAILQ_INIT(&h->conns);

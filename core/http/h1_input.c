@@ -96,7 +96,9 @@ body_complete(struct h1_conn *c)
         return;
     }
     h1_set_state(c, drained ? H1_HEAD : H1_READ);
-    if (!drained) {
+    if (drained) {
+        h1_time_input(c, NULL);
+    } else {
         h->user->body_end(c->stream.user, 0, raw, fields, n);
         if (c->peer_fin && !c->dead) {
             hs_defer(h->loop, &c->again); /* a FIN behind the body: judged after its reader has run */
@@ -194,6 +196,7 @@ start_exchange(struct h1_conn *c, const struct hs_request *req)
     h->stats.requests++;
     c->requests++;
     c->seen = 0;
+    h1_time_input(c, NULL); /* the deadline of this head is not that of the next */
     c->minor = req->version_minor;
     c->keep = req->keep_alive && c->requests < h->limits.max_requests && !h->draining;
     c->expect = req->expect_continue && req->version_minor > 0;
@@ -208,6 +211,8 @@ start_exchange(struct h1_conn *c, const struct hs_request *req)
     if (!h->user->begin(h->arg, &c->stream, req)) {
         c->exchange = false;
         h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" });
+    } else if (c->peer_fin && c->exchange) {
+        hs_defer(h->loop, &c->again); /* the FIN came before this session, which is to hear of it */
     }
 }
 
@@ -278,15 +283,19 @@ end_input(struct h1_conn *c)
     }
     if (left && c->state != H1_CLOSING && c->state != H1_LINGER) {
         c->in = malloc(left);
-        if (!c->in) {
-            h1_lost(c, ECONNABORTED);
-            return;
+        if (c->in) {
+            memcpy(c->in, h->cur, left);
+            c->in_len = (uint32_t)left;
+        } else {
+            h1_break(c);
         }
-        memcpy(c->in, h->cur, left);
-        c->in_len = (uint32_t)left;
     }
     if (h->gather_owner == c) {
+        bool held = c->state == H1_HEAD && c->in_len && !h1_wants_read(c);
         h1_push(c, false);
+        if (held && h1_wants_read(c)) {
+            hs_defer(h->loop, &c->again); /* requests that waited for output which has left at once */
+        }
     }
     if (c->state == H1_HEAD) {
         if (c->in_len == 0) {
@@ -321,8 +330,12 @@ static void
 on_eof(struct h1_conn *c)
 {
     c->peer_fin = true;
+    if (c->state == H1_LINGER) {
+        h1_close(c, false);
+        return;
+    }
     if (c->state != H1_BODY) {
-        h1_close(c, false); /* HEAD: nothing or half a head; DRAIN, LINGER: that was it */
+        h1_close_when_sent(c); /* HEAD: nothing or half a head; DRAIN: that was it */
         return;
     }
     c->keep = false;
@@ -364,8 +377,7 @@ read_some(struct h1_conn *c)
         if (r == 0) {
             on_eof(c);
         } else if (errno != EAGAIN) {
-            c->broken = true;
-            hs_defer(h->loop, &c->again);
+            h1_break(c);
         }
         return false;
     }
@@ -388,7 +400,7 @@ h1_on_readable(struct h1_conn *c)
 
     if (!h1_wants_read(c)) {
         if (c->t->interest & HS_READ && c->t->ops->set_interest(c->t, c->t->interest & ~(unsigned)HS_READ) != 0) {
-            h1_lost(c, ECONNABORTED);
+            h1_break(c);
         }
         return;
     }
@@ -405,6 +417,26 @@ h1_on_readable(struct h1_conn *c)
         if (h->cur == h->end) {
             h->cur = h->end = h->scratch;
         }
+    }
+    end_input(c);
+}
+
+void
+h1_read_to_end(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    size_t room;
+    ssize_t r;
+
+    begin_input(c);
+    while ((room = (size_t)(h->scratch + H1_SCRATCH - h->end)) > 0 && (r = c->t->ops->read(c->t, h->scratch + H1_SCRATCH - room, room)) != 0) {
+        if (r < 0) {
+            if (errno != EAGAIN) {
+                h1_break(c);
+            }
+            break;
+        }
+        h->end += r;
     }
     end_input(c);
 }
@@ -453,8 +485,8 @@ send_continue(struct h1_conn *c)
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
     c->expect = false;
-    if (c->in_len || (c->h->input == c && c->h->cur != c->h->end)) {
-        return; /* the client did not wait (RFC 9110 10.1.1) */
+    if (c->head_out || c->in_len || (c->h->input == c && c->h->cur != c->h->end)) {
+        return; /* it has its answer, or did not wait for one (RFC 9110 10.1.1) */
     }
     h1_gather(c, interim, sizeof interim - 1);
     h1_push(c, false);

@@ -115,6 +115,8 @@ void h1_refuse(struct h1_conn *c, const struct hs_refusal *why);
 
 /* --- h1_input.c --- */
 void h1_on_readable(struct h1_conn *c);
+/* After a FIN or a reset behind a complete request: keeps what came before it, and finds out which it was. */
+void h1_read_to_end(struct h1_conn *c);
 /* Goes on with bytes that were kept. */
 void h1_continue(struct h1_conn *c);
 bool h1_wants_read(const struct h1_conn *c);
@@ -126,6 +128,8 @@ void h1_exchange_over(struct h1_conn *c);
 bool h1_body_drainable(const struct h1_conn *c);
 
 /* --- h1_output.c --- */
+/* The connection is of no more use; the session is told from the loop. */
+void h1_break(struct h1_conn *c);
 extern const struct hs_stream_ops h1_stream_ops;
 /* Copies bytes to the burst's buffer. */
 void h1_gather(struct h1_conn *c, const void *p, size_t n);

@@ -29,9 +29,8 @@ h1_queued(const struct h1_conn *c)
     return (c->out ? evbuffer_get_length(c->out) : 0) + (c->h->gather_owner == c ? c->h->gather_len : 0);
 }
 
-/* The connection cannot be written to: told to the session from the loop. */
-static void
-set_broken(struct h1_conn *c)
+void
+h1_break(struct h1_conn *c)
 {
     if (!c->broken) {
         c->broken = true;
@@ -50,7 +49,7 @@ queue_out(struct h1_conn *c, const void *p, size_t n)
         c->out = evbuffer_new();
     }
     if (!c->out || evbuffer_add(c->out, p, n) != 0) {
-        set_broken(c);
+        h1_break(c);
     }
 }
 
@@ -62,7 +61,7 @@ put_iov(struct h1_conn *c, const struct iovec *iov, int n, bool more)
 
     if (w < 0) {
         if (errno != EAGAIN) {
-            set_broken(c);
+            h1_break(c);
         }
         return 0;
     }
@@ -365,7 +364,7 @@ h1_sendfile(struct hs_stream *st, int fd, off_t off, size_t n)
     }
     if (r < 0) {
         if (errno != EIO) {
-            set_broken(c);
+            h1_break(c);
         }
         return result(c, 0) < 0 ? -1 : (errno = EIO, -1);
     }
@@ -385,10 +384,32 @@ h1_flush(struct hs_stream *st)
 }
 
 static void
+h1_abort(struct hs_stream *st)
+{
+    struct h1_conn *c = conn_of(st);
+
+    h1_enter(c);
+    c->exchange = false;
+    c->stream.user = NULL;
+    c->want_writable = false;
+    c->body_on = false;
+    if (c->broken || c->close_delimited) {
+        h1_close(c, true);
+    } else {
+        h1_close_when_sent(c); /* what was said stays said; the missing end tells that it is not all */
+    }
+    h1_leave(c);
+}
+
+static void
 h1_finish(struct hs_stream *st)
 {
     struct h1_conn *c = conn_of(st);
 
+    if (c->chunk_left) { /* a source ended before what it had announced */
+        h1_abort(st);
+        return;
+    }
     h1_enter(c);
     if (c->chunked_out) {
         h1_gather(c, "0\r\n\r\n", 5);
@@ -424,24 +445,6 @@ h1_send(struct hs_stream *st, const struct hs_response *r, struct hs_view conten
     h1_exchange_over(c);
     h1_leave(c);
     return 0;
-}
-
-static void
-h1_abort(struct hs_stream *st)
-{
-    struct h1_conn *c = conn_of(st);
-
-    h1_enter(c);
-    c->exchange = false;
-    c->stream.user = NULL;
-    c->want_writable = false;
-    c->body_on = false;
-    if (c->broken || c->close_delimited) {
-        h1_close(c, true);
-    } else {
-        h1_close_when_sent(c); /* what was said stays said; the missing end tells that it is not all */
-    }
-    h1_leave(c);
 }
 
 static size_t

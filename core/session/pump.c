@@ -334,6 +334,7 @@ pump_front(ec_httpsrv_session *s, struct segment *g, size_t *budget)
     if (r == STEP_OTHER && !g->no_peek) {
         r = pump_peek(s, g, limit, budget);
         g->no_peek = r == STEP_OTHER;
+        g->no_window = g->no_window && !g->no_peek; /* what comes after memory may lie in a file (growbuf) */
     }
     return r == STEP_OTHER ? pump_read(s, g, limit, budget) : r;
 }
