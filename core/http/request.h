@@ -39,7 +39,8 @@ struct hs_request {
     struct hs_slice target; /* request target as sent */
     struct hs_slice path;   /* path part of the target, still encoded; empty for '*' and for an absolute-form without path */
     struct hs_slice query;  /* what follows '?', without it; see has_query */
-    struct hs_slice host;   /* authority of the absolute-form, else the Host value; empty if neither */
+    struct hs_slice host;   /* authority of the absolute-form, else the Host value; empty if neither. Valid as hs_authority_ok says:
+                             * a name in any case or an address, a port or none */
     uint8_t method_id;      /* enum hs_method */
     uint8_t target_form;    /* enum hs_target_form */
     uint8_t version_major;  /* 1 (2 for HTTP/2) */
@@ -47,8 +48,8 @@ struct hs_request {
     bool has_query;
     bool chunked;           /* Transfer-Encoding: chunked */
     bool keep_alive;        /* what the peer asked for, the version's default considered (RFC 9112 9.3) */
-    bool expect_continue;   /* Expect: 100-continue */
-    bool upgrade;           /* Connection: upgrade and an Upgrade field are there */
+    bool expect_continue;   /* Expect: 100-continue, from a peer that is not HTTP/1.0 (RFC 9110 10.1.1) */
+    bool upgrade;           /* Connection: upgrade and an Upgrade field are there, not in HTTP/1.0 (RFC 9110 7.8) */
     bool plain_path;        /* path has no '%', no '\\', no "//", no "/.": it is its own normalised form (also when it is empty) */
     uint16_t nfields;
     int64_t content_length; /* -1 when there is none */

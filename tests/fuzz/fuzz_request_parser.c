@@ -168,12 +168,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require_same(&whole, &other);
     }
 
-    size_t step = size > 256 ? size / 128 : 1;
-    for (size_t k = 0; k < size; k += k < 32 || size - k < 32 ? 1 : step) {
+    size_t step = size > 64 ? size / 24 + data[size / 2] % 3u : 1; /* each byte of a short head, a sample of a long one */
+    for (size_t k = 0; k < size; k += size - k < 8 ? 1 : step) {
         check_prefix(&whole, data, k, limits, pad);
     }
     static const size_t pieces[] = { 1, 2, 17, 100 };
-    for (size_t i = size > 512 ? 2 : 0; i < sizeof pieces / sizeof *pieces; i++) {
+    for (size_t i = size > 128 ? 2 : 0; i < sizeof pieces / sizeof *pieces; i++) {
         size_t seen = 0;
         do {
             size_t k = size - seen < pieces[i] ? size : seen + pieces[i];
