@@ -276,6 +276,18 @@ ec_httpsrv_session_delref(ec_httpsrv_session *s)
 
 /* --- what the protocols call --- */
 
+/* There is no memory to keep what the request said: nothing, rather than what the protocol's buffers will hold next. */
+static void
+forget_request(ec_httpsrv_session *s)
+{
+    s->req = (struct hs_request){
+        .base = "", .version_major = s->req.version_major, .version_minor = s->req.version_minor, .method_id = s->req.method_id,
+        .content_length = s->req.content_length,
+    };
+    s->path = (struct hs_view){ "", 0 };
+    s->base_len = 0;
+}
+
 static bool
 user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
 {
@@ -293,6 +305,7 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     session_run(s, true);
     s->in_begin = false;
     if (s->state != SESSION_ENDED && session_retain(s) != 0) {
+        forget_request(s);
         session_refuse(s, 503, ENOMEM);
     }
     ec_httpsrv_session_delref(s);

@@ -51,7 +51,10 @@ hs_session_method_view(ec_httpsrv_session *s)
 const char *
 ec_httpsrv_request_method_get(ec_httpsrv_session *s)
 {
-    if (!s->method_c && !over(s)) {
+    if (over(s)) {
+        return NULL;
+    }
+    if (!s->method_c) {
         s->method_c = hs_arena_copy(&s->arena, hs_session_method_view(s));
     }
     return s->method_c;
@@ -328,7 +331,10 @@ address(ec_httpsrv_session *s, bool peer, ec_sockaddr **cache)
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
 
-    if (*cache || over(s) || !s->st || s->st->ops->addr(s->st, peer, &ss, &len) != 0) {
+    if (over(s)) {
+        return NULL;
+    }
+    if (*cache || !s->st || s->st->ops->addr(s->st, peer, &ss, &len) != 0) {
         return *cache;
     }
     ec_sockaddr *a = hs_arena_zalloc(&s->arena, sizeof *a);
@@ -353,7 +359,7 @@ ec_httpsrv_request_local_address(ec_httpsrv_session *s)
 const char *
 ec_httpsrv_request_username_get(ec_httpsrv_session *s)
 {
-    return s->username;
+    return over(s) ? NULL : s->username;
 }
 
 const char *

@@ -336,6 +336,10 @@ const char *
 hs_session_response_header(ec_httpsrv_session *s, const char *name)
 {
     struct hs_view n = hs_view_of(name);
+
+    if (s->state == SESSION_ENDED) {
+        return NULL;
+    }
     unsigned i = find_field(s, n, hs_field_lookup(n), 0);
 
     return i < s->nfields ? s->fields[i].value.p : NULL;
