@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "dispatch/route_tree.h"
+#include "dispatch/generation.h"
 #include "http/response_head.h"
 #include "http/target.h"
 
@@ -146,7 +146,7 @@ static int
 find_odd(struct hs_dispatch *d, const struct hs_request *req, struct hs_view raw, const struct hs_route_set **set,
          struct hs_view *path, bool *kept)
 {
-    const struct hs_route_tree *tree = hs_generation_tree(d->generation);
+    const struct hs_route_tree *tree = &d->generation->tree;
 
     int err = normalise(d, raw, false, path);
     *kept = false;
@@ -180,11 +180,11 @@ release_route(void *arg)
 {
     const struct hs_route *route = arg;
 
-    hs_generation_delref(route->generation);
+    generation_delref(route->generation);
 }
 
 /* Calls the handler and sees to what it returned. */
-static int
+static inline int
 call(ec_httpsrv_session *sess, const struct hs_route *route)
 {
     int result = route->reg.handler(sess);
@@ -199,7 +199,7 @@ call(ec_httpsrv_session *sess, const struct hs_route *route)
 }
 
 /* What the request gets when its path is settled: a handler, or an answer of our own. */
-static int
+static inline int
 run(ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set, struct hs_route *route)
 {
     if (__builtin_expect(route == NULL, 0)) {
@@ -209,7 +209,7 @@ run(ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_rout
         struct hs_view allow = { set->allow, set->allow_len };
         return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(sess, 405, allow);
     }
-    hs_generation_addref(route->generation);
+    generation_addref(route->generation);
     int err = hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
     if (__builtin_expect(err != 0, 0)) { /* 413: the body is above the route's limit */
         return EC_HTTPSRV_HANDLER_DONE;
@@ -258,7 +258,7 @@ begin(void *arg, ec_httpsrv_session *sess)
         return begin_odd(d, sess, req);
     }
     const struct hs_route_set *set =
-        hs_route_tree_find(hs_generation_tree(d->generation), hs_request_view(req, req->host), path);
+        hs_route_tree_find(&d->generation->tree, hs_request_view(req, req->host), path);
     struct hs_route *route = NULL;
     if (__builtin_expect(set != NULL, 1)) {
         route = hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method));

@@ -1,28 +1,17 @@
 /* generation.c - the registrations of one generation: checked, kept in order, entered into the route tree.
  * Owns the routes with their strings and a reference on each closure. A session holds a reference on the generation from the moment it
- * is matched until its struct goes, so a route outlives whoever runs on it. Loop thread only, but for the "building" generation,
+ * is matched until its request has ended, so a route outlives whoever runs on it. Loop thread only, but for the "building" generation,
  * which each thread has its own of. */
+#include "dispatch/generation.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/ascii.h"
-#include "dispatch/route_tree.h"
 #include "http/response_head.h"
 #include "http/target.h"
-
-struct hs_generation {
-    unsigned long id;
-    unsigned refs;
-    bool sealed;
-    bool sorted;
-    struct hs_route_tree tree;
-    struct hs_route **routes; /* in matching order when sorted, else in some order */
-    size_t nroutes, room;
-    void (*on_free)(void *arg);
-    void *on_free_arg;
-};
 
 static _Thread_local struct hs_generation *building;
 
@@ -50,8 +39,7 @@ hs_generation_new(unsigned long id, struct hs_generation **out)
 void
 hs_generation_addref(struct hs_generation *g)
 {
-    assert(g->refs != 0);
-    g->refs++;
+    generation_addref(g);
 }
 
 static void
@@ -69,12 +57,8 @@ route_free(struct hs_route *route)
 }
 
 void
-hs_generation_delref(struct hs_generation *g)
+generation_free(struct hs_generation *g)
 {
-    assert(g->refs != 0);
-    if (--g->refs != 0) {
-        return;
-    }
     assert(building != g);
     if (g->on_free != NULL) {
         g->on_free(g->on_free_arg);
@@ -85,6 +69,12 @@ hs_generation_delref(struct hs_generation *g)
     }
     free(g->routes);
     free(g);
+}
+
+void
+hs_generation_delref(struct hs_generation *g)
+{
+    generation_delref(g);
 }
 
 unsigned long
@@ -311,10 +301,4 @@ hs_generation_each(struct hs_generation *g, void (*fn)(const struct hs_registrat
     for (size_t i = 0; i < g->nroutes; i++) {
         fn(&g->routes[i]->reg, arg);
     }
-}
-
-const struct hs_route_tree *
-hs_generation_tree(const struct hs_generation *g)
-{
-    return &g->tree;
 }

@@ -345,7 +345,7 @@ step(const struct hs_route_tree *t, const struct hs_route_node *node, const char
 }
 
 /* The set of the longest base path below root that matches. */
-static const struct hs_route_set *
+static inline const struct hs_route_set *
 walk(const struct hs_route_tree *t, const struct hs_route_node *root, struct hs_view path)
 {
     const char *p = path.p + 1;
@@ -392,13 +392,21 @@ host_root(const struct hs_route_tree *t, struct hs_view authority)
     return look_up(t, t->hosts, hash_end(hash), name, n);
 }
 
+/* Among the registrations for the host that was asked for. */
+static __attribute__((noinline)) const struct hs_route_set *
+find_in_host(const struct hs_route_tree *t, struct hs_view authority, struct hs_view path)
+{
+    const struct hs_route_node *root = host_root(t, authority);
+
+    return root != NULL ? walk(t, root, path) : NULL;
+}
+
 const struct hs_route_set *
 hs_route_tree_find(const struct hs_route_tree *t, struct hs_view authority, struct hs_view path)
 {
     assert(path.n != 0 && path.p[0] == '/');
-    if (t->nhosts != 0 && authority.n != 0) {
-        const struct hs_route_node *root = host_root(t, authority);
-        const struct hs_route_set *set = root != NULL ? walk(t, root, path) : NULL;
+    if (__builtin_expect(t->nhosts != 0 && authority.n != 0, 0)) {
+        const struct hs_route_set *set = find_in_host(t, authority, path);
         if (set != NULL) {
             return set;
         }

@@ -83,9 +83,6 @@ hs_route_set_pick(const struct hs_route_set *set, unsigned id, struct hs_view me
     return set->any;
 }
 
-/* The tree of a generation. */
-const struct hs_route_tree *hs_generation_tree(const struct hs_generation *g);
-
 /* The number of a method name, HS_METHOD_OTHER when it has none. */
 enum hs_method hs_route_method_id(struct hs_view method);
 /* The name of a method by its number; empty for HS_METHOD_OTHER. */

@@ -266,9 +266,6 @@ on_request_ended(void *arg, ec_httpsrv_session *sess)
     struct timespec now;
     char line[1024];
 
-    if (s->request_fd < 0) {
-        return;
-    }
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     struct hs_access a = {
         .method = hs_request_view(req, req->method),
@@ -351,7 +348,7 @@ make_floors(struct httpsrv_server *s)
     hs_deferred_init(&s->soon, step, s);
     err = hs_dispatch_new(&s->dispatch);
     if (err == 0) {
-        hs_dispatch_on_ended(s->dispatch, on_request_ended, s);
+        hs_server_show_requests(s, s->request_fd);
         err = hs_session_env_new(s->loop, &limits, &hs_dispatch_app, s->dispatch, &s->env);
     }
     if (err == 0) {
@@ -763,6 +760,9 @@ void
 hs_server_show_requests(struct httpsrv_server *s, int fd)
 {
     s->request_fd = fd;
+    if (s->dispatch != NULL) {
+        hs_dispatch_on_ended(s->dispatch, fd >= 0 ? on_request_ended : NULL, s);
+    }
 }
 
 size_t

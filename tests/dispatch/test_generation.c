@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "dispatch/route_tree.h"
+#include "dispatch/generation.h"
 
 static int
 handler(ec_httpsrv_session *sess)
@@ -128,7 +128,7 @@ strings_are_copied(void **state)
     memset(method, 'x', 3);
     memset(path, 'x', 5);
     memset(where, 'x', 7);
-    const struct hs_route_set *set = hs_route_tree_find(hs_generation_tree(g), HS_VIEW("host"), HS_VIEW("/abc"));
+    const struct hs_route_set *set = hs_route_tree_find(&g->tree, HS_VIEW("host"), HS_VIEW("/abc"));
     assert_non_null(set);
     const struct hs_route *r = set->by_id[HS_METHOD_GET];
     assert_string_equal(r->reg.host, "host");

@@ -1,0 +1,40 @@
+/* generation.h - the inside of a generation, for the files of this floor: what each request does with it is inline. */
+#ifndef HS_DISPATCH_GENERATION_H
+#define HS_DISPATCH_GENERATION_H
+
+#include <assert.h>
+
+#include "dispatch/route_tree.h"
+
+struct hs_generation {
+    unsigned long id;
+    unsigned refs;
+    bool sealed;
+    bool sorted;
+    struct hs_route_tree tree;
+    struct hs_route **routes; /* in matching order when sorted, else in some order */
+    size_t nroutes, room;
+    void (*on_free)(void *arg);
+    void *on_free_arg;
+};
+
+/* Drops everything, when no reference is left. */
+void generation_free(struct hs_generation *g);
+
+static inline void
+generation_addref(struct hs_generation *g)
+{
+    assert(g->refs != 0);
+    g->refs++;
+}
+
+static inline void
+generation_delref(struct hs_generation *g)
+{
+    assert(g->refs != 0);
+    if (--g->refs == 0) {
+        generation_free(g);
+    }
+}
+
+#endif
