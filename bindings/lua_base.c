@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/live.h"
 #include "base/log.h"
 #include "bindings/arg.h"
 #include "bindings/internal.h"
@@ -22,6 +23,25 @@ static int
 l_walltime(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)hs_loop_walltime(hs_lua_rt(L)->loop));
+    return 1;
+}
+
+/* live() -> { sessions =, ios =, tasks =, timers =, connections = }: how many of each the process has now */
+static int
+l_live(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        enum hs_live_kind kind;
+    } kinds[] = {
+        { "sessions", HS_LIVE_SESSION }, { "ios", HS_LIVE_IO },           { "tasks", HS_LIVE_TASK },
+        { "timers", HS_LIVE_TIMER },     { "connections", HS_LIVE_CONN },
+    };
+    lua_createtable(L, 0, 5);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        lua_pushinteger(L, hs_live_get(kinds[i].kind));
+        lua_setfield(L, -2, kinds[i].name);
+    }
     return 1;
 }
 
@@ -148,7 +168,8 @@ void
 hs_lua_open_base(lua_State *L, struct hs_lua_runtime *rt)
 {
     static const luaL_Reg functions[] = {
-        { "now", l_now },     { "walltime", l_walltime }, { "log", l_log },     { "print", l_print },
+        { "now", l_now },     { "walltime", l_walltime },
+    { "live", l_live }, { "log", l_log },     { "print", l_print },
         { "fail", l_fail },   { "throw", l_throw },       { "arg_error", l_arg_error }, { "where", l_where },
         { "phase", l_phase }, { "dir", l_dir },           { "exit", l_exit },   { "loadfile", l_loadfile },
         { "print_separator", l_print_separator },
