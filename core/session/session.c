@@ -384,7 +384,7 @@ replace_response(ec_httpsrv_session *s, int status)
     s->status = status;
     s->failed = true;
     s->final = true;
-    (void)hs_session_header_put(s, HS_VIEW("Content-Type"), HS_VIEW("text/plain"), true);
+    (void)response_add_field(s, HS_VIEW("Content-Type"), HS_VIEW("text/plain"), HS_FIELD_CONTENT_TYPE);
     (void)segments_append(s, text.p, text.n);
     (void)segments_append(s, "\n", 1);
 }
@@ -479,6 +479,7 @@ session_end(ec_httpsrv_session *s)
     if (s->route_release) {
         s->route_release(s->route);
         s->route_release = NULL;
+        s->route = NULL; /* it may be gone with its generation */
     }
     session_unindex(s);
     TAILQ_REMOVE(&env->live, s, live);
