@@ -83,7 +83,7 @@ add(struct hs_watch *w, struct event *ev, unsigned mask)
     }
     errno = 0;
     if (event_add(ev, NULL) != 0) {
-        return errno != 0 ? errno : ENOMEM;
+        return errno != 0 ? errno : EINVAL; /* libevent's own refusals set no errno */
     }
     return 0;
 }
