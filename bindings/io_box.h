@@ -14,7 +14,9 @@ struct hs_io_box {
     struct hs_lua_runtime *rt;
     struct hs_req *req; /* whose boxes it is among; NULL: none */
     LIST_ENTRY(hs_io_box) link;
-    struct hs_task *waiting; /* through this box */
+    struct hs_task *reader;  /* waits to read through this box */
+    struct hs_task *writer;
+    io_object *armed; /* the io has one waiter: this box, for both */
     struct hs_buf ahead;     /* read from the io, not by the script */
     size_t taken;            /* bytes of ahead that the script has */
     bool with_session;       /* closed at the end of the request */
@@ -32,7 +34,8 @@ void hs_io_box_close(struct hs_io_box *box);
 /* The io, for something that takes it over, with what was read ahead given back: by seeking, or in front of it. A reference for the caller.
  * NULL with errno. */
 io_object *hs_io_box_source(struct hs_io_box *box);
-void hs_io_box_wait_begun(struct hs_io_box *box, struct hs_task *t);
-void hs_io_box_wait_over(struct hs_io_box *box);
+/* Lets the running task wait until the io is worth reading or writing (what) again, as the functions of wait.h. One task may wait to read and
+ * another to write. */
+int hs_io_box_wait(lua_State *L, struct hs_io_box *box, int what);
 
 #endif

@@ -184,7 +184,12 @@ compile_file(lua_State *L) /* throws; l->task is set last */
     if (status != 0) {
         size_t n;
         const char *text = lua_tolstring(L, -1, &n);
-        report(l, status == LUA_ERRSYNTAX ? HS_LUA_PROBLEM_SYNTAX : HS_LUA_PROBLEM_LOAD, text, n);
+        const enum hs_lua_problem kind = status == LUA_ERRSYNTAX ? HS_LUA_PROBLEM_SYNTAX : HS_LUA_PROBLEM_LOAD;
+        if (has_place(text) || status != LUA_ERRSYNTAX) {
+            report(l, kind, text, n);
+        } else {
+            report_f(l, kind, "%s: %s", path, text); /* bytecode: "attempt to load chunk with wrong mode" */
+        }
         return 0;
     }
     if (rt->phase == HS_LUA_CHECK) {

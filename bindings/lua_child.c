@@ -1,6 +1,6 @@
 /* lua_child.c - child processes: httpsrv.io.popen.
  * The userdata owns a reference on the child; its stdin and stdout are ios like any other, which own it too. When the session in whose
- * handler it was started ends, the child's process group is killed. */
+ * handler it was started ends, both are closed, the child's process group is killed, and the child given up. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -27,8 +27,14 @@ void
 hs_lua_child_session_ended(struct hs_lua_child *c)
 {
     leave_session(c);
-    if (c->child != NULL && !c->reaped) {
-        hs_child_kill(c->child, SIGKILL);
+    if (c->child == NULL || c->reaped) {
+        return;
+    }
+    hs_child_kill(c->child, SIGKILL);
+    if (c->waiting == NULL) { /* not kept until the userdata is collected, as a process that nobody has waited for */
+        c->reaped = hs_child_wait(c->child, &c->status, NULL, NULL) == 0;
+        hs_child_delref(c->child);
+        c->child = NULL;
     }
 }
 
@@ -93,7 +99,9 @@ l_popen(lua_State *L)
     }
     if (req != NULL && req->sess != NULL) {
         c->req = req;
+        in->with_session = out->with_session = true;
         LIST_INSERT_HEAD(&req->children, c, link);
+        in->with_session = out->with_session = true;
     }
     return 3;
 }

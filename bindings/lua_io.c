@@ -74,8 +74,11 @@ hs_io_box_close(struct hs_io_box *box)
     box->taken = 0;
     io_object *io = box->io;
     box->io = NULL;
-    if (box->waiting != NULL) {
-        hs_task_wake_later(box->waiting, EBADF);
+    if (box->reader != NULL) {
+        hs_task_wake_later(box->reader, EBADF);
+    }
+    if (box->writer != NULL) {
+        hs_task_wake_later(box->writer, EBADF);
     }
     io_wrapper_delref(io);
 }
@@ -106,16 +109,95 @@ hs_io_box_source(struct hs_io_box *box)
     return box->io;
 }
 
-void
-hs_io_box_wait_begun(struct hs_io_box *box, struct hs_task *t)
+/* --- waiting --- */
+
+static void
+stop_waiting(struct hs_io_box *box)
 {
-    box->waiting = t;
+    if (box->armed != NULL) {
+        io_object *io = box->armed;
+        box->armed = NULL;
+        (void)io_wrapper_wait(io, IO_WAIT_READ, NULL, NULL);
+        io_wrapper_delref(io);
+    }
 }
 
-void
-hs_io_box_wait_over(struct hs_io_box *box)
+/* Something can be tried again: whoever waits does. */
+static void
+ready(io_object *io, void *arg)
 {
-    box->waiting = NULL;
+    struct hs_io_box *box = arg;
+    struct hs_task *reader = box->reader, *writer = box->writer;
+    box->armed = NULL;
+    if (reader != NULL && writer != NULL) {
+        hs_task_wake_later(writer, 0);
+    }
+    /* What runs now may collect the box. */
+    if (reader != NULL || writer != NULL) {
+        hs_task_wake(reader != NULL ? reader : writer, 0);
+    }
+    io_wrapper_delref(io);
+}
+
+/* Arms the io's one waiter for all who wait through the box. 0 or errno. */
+static int
+arm(struct hs_io_box *box, io_object *io)
+{
+    const int what = (box->reader != NULL ? IO_WAIT_READ : 0) | (box->writer != NULL ? IO_WAIT_WRITE : 0);
+    stop_waiting(box);
+    if (what == 0) {
+        return 0;
+    }
+    if (io_wrapper_wait(io, what, ready, box) != 0) {
+        return errno;
+    }
+    io_wrapper_addref(io);
+    box->armed = io;
+    return 0;
+}
+
+static void
+disarm(struct hs_task *t)
+{
+    struct hs_io_box *box = t->w.io.box;
+    if (box->reader == t) {
+        box->reader = NULL;
+    } else {
+        box->writer = NULL;
+    }
+    struct hs_task *other = box->reader != NULL ? box->reader : box->writer;
+    if (box->armed != NULL && arm(box, t->w.io.io) != 0 && other != NULL) {
+        hs_task_wake_later(other, 0); /* tries again, and fails for itself */
+    }
+    io_wrapper_delref(t->w.io.io);
+}
+
+int
+hs_io_box_wait(lua_State *L, struct hs_io_box *box, int what)
+{
+    struct hs_lua_runtime *rt = box->rt;
+    struct hs_task *t = hs_wait_begin(L, rt);
+    if (t == NULL) {
+        return hs_wait_refuse(L, rt);
+    }
+    struct hs_task **slot = what == IO_WAIT_READ ? &box->reader : &box->writer;
+    if (*slot != NULL) {
+        return hs_lua_fail_as(L, EBUSY, "another task waits for this io");
+    }
+    *slot = t;
+    int err = arm(box, box->io);
+    if (err != 0) {
+        *slot = NULL;
+        struct hs_task *other = box->reader != NULL ? box->reader : box->writer;
+        if (other != NULL) {
+            hs_task_wake_later(other, 0);
+        }
+        return err == EBUSY ? hs_lua_fail_as(L, EBUSY, "io is in use") : hs_lua_fail(L, err);
+    }
+    io_wrapper_addref(box->io);
+    t->w.io.io = box->io;
+    t->w.io.box = box;
+    return hs_wait_yield(L, t, disarm);
 }
 
 static struct hs_io_box *
@@ -227,7 +309,7 @@ l_fill(lua_State *L)
             return 1;
         }
         if (r < 0) {
-            return errno == EAGAIN ? hs_wait_io(L, rt, box->io, IO_WAIT_READ, box) : fail_io(L, box, errno);
+            return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
         }
         done += (size_t)r;
     }
@@ -253,6 +335,26 @@ static int
 l_buffered(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)buffered(self(L, "read")));
+    return 1;
+}
+
+/* io_at_end(io) -> whether it has ended, as far as can be told without waiting */
+static int
+l_at_end(lua_State *L)
+{
+    struct hs_io_box *box = self(L, "read");
+    if (box->io == NULL) {
+        return fail_closed(L);
+    }
+    ssize_t r = 1;
+    if (buffered(box) == 0) {
+        compact(box);
+        r = read_ahead(box, READ_SIZE);
+    }
+    if (r < 0 && errno != EAGAIN) {
+        return fail_io(L, box, errno);
+    }
+    lua_pushboolean(L, r == 0);
     return 1;
 }
 
@@ -319,7 +421,6 @@ l_number(lua_State *L)
 static int
 l_some(lua_State *L)
 {
-    struct hs_lua_runtime *rt = hs_lua_rt(L);
     struct hs_io_box *box = self(L, "chunks");
     if (buffered(box) != 0) {
         return l_take(L);
@@ -336,7 +437,7 @@ l_some(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    return errno == EAGAIN ? hs_wait_io(L, rt, box->io, IO_WAIT_READ, box) : fail_io(L, box, errno);
+    return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
 }
 
 /* --- writing --- */
@@ -345,7 +446,6 @@ l_some(lua_State *L)
 static int
 l_write(lua_State *L)
 {
-    struct hs_lua_runtime *rt = hs_lua_rt(L);
     struct hs_io_box *box = self(L, "write");
     struct hs_view v = hs_lua_arg_bytes(L, 2, (int)lua_tointeger(L, 4), "write");
     const double offset = lua_tonumber(L, 3);
@@ -365,7 +465,7 @@ l_write(lua_State *L)
     }
     ssize_t r = io_wrapper_write(box->io, v.p + from, v.n - from);
     if (r < 0) {
-        return errno == EAGAIN ? hs_wait_io(L, rt, box->io, IO_WAIT_WRITE, box) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, box, errno);
     }
     lua_pushnumber(L, (lua_Number)(from + (size_t)r));
     return 1;
@@ -380,7 +480,7 @@ l_flush(lua_State *L)
         return fail_closed(L);
     }
     if (io_wrapper_flush(box->io) != 0 && errno != ENOTSUP) {
-        return errno == EAGAIN ? hs_wait_io(L, hs_lua_rt(L), box->io, IO_WAIT_WRITE, box) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, box, errno);
     }
     lua_pushboolean(L, 1);
     return 1;
@@ -412,7 +512,7 @@ l_seek(lua_State *L)
     }
     off_t pos = io_wrapper_lseek(box->io, offset, whences[which]);
     if (pos < 0) {
-        return errno == EAGAIN ? hs_wait_io(L, hs_lua_rt(L), box->io, IO_WAIT_READ, box) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
     }
     hs_buf_clear(&box->ahead);
     box->taken = 0;
@@ -518,6 +618,7 @@ hs_lua_open_io(lua_State *L, struct hs_lua_runtime *rt)
         { "io_some", l_some },   { "io_write", l_write },   { "io_flush", l_flush }, { "io_seek", l_seek },
         { "io_size", l_size },   { "io_close", l_close },   { "io_clone", l_clone }, { "io_closed", l_closed },
         { "io_buffered", l_buffered },
+        { "io_at_end", l_at_end },
         { NULL, NULL },
     };
     static const luaL_Reg meta[] = { { "__gc", l_gc }, { "__tostring", l_tostring }, { NULL, NULL } };

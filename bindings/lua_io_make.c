@@ -146,7 +146,7 @@ l_connected(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    return errno == EAGAIN ? hs_wait_io(L, rt, box->io, IO_WAIT_WRITE, box) : hs_lua_fail(L, errno);
+    return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : hs_lua_fail(L, errno);
 }
 
 /* fdopen(fd) -> io, which owns the descriptor */

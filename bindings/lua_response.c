@@ -249,7 +249,7 @@ l_io(lua_State *L)
     int err = ec_httpsrv_response_io(sess, io, immediate);
     io_wrapper_delref(io);
     if (err == EAGAIN && immediate) {
-        return hs_wait_io(L, rt, box->io, IO_WAIT_READ, box);
+        return hs_io_box_wait(L, box, IO_WAIT_READ);
     }
     if (err == EBUSY) {
         return hs_lua_fail_as(L, err, "io is in use");

@@ -59,8 +59,6 @@ struct hs_task {
     union {
         struct {
             io_object *io; /* a reference */
-            int what;
-            bool armed;
             struct hs_io_box *box;
         } io;
         struct {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "bindings/arg.h"
-#include "bindings/io_box.h"
 #include "bindings/req.h"
 
 #define FURTHER_WAITS 16
@@ -178,50 +177,7 @@ hs_wait_yield(lua_State *L, struct hs_task *t, void (*disarm)(struct hs_task *t)
     return lua_yield(L, 1);
 }
 
-/* --- ios and sessions --- */
-
-static void
-io_ready(io_object *io, void *arg)
-{
-    (void)io;
-    struct hs_task *t = arg;
-    t->w.io.armed = false;
-    hs_task_wake(t, 0);
-}
-
-static void
-disarm_io(struct hs_task *t)
-{
-    io_object *io = t->w.io.io;
-    if (t->w.io.box != NULL) {
-        hs_io_box_wait_over(t->w.io.box);
-    }
-    if (t->w.io.armed) {
-        (void)io_wrapper_wait(io, t->w.io.what, NULL, NULL);
-    }
-    io_wrapper_delref(io);
-}
-
-int
-hs_wait_io(lua_State *L, struct hs_lua_runtime *rt, io_object *io, int what, struct hs_io_box *box)
-{
-    struct hs_task *t = hs_wait_begin(L, rt);
-    if (t == NULL) {
-        return hs_wait_refuse(L, rt);
-    }
-    if (io_wrapper_wait(io, what, io_ready, t) != 0) {
-        return hs_lua_fail(L, errno);
-    }
-    io_wrapper_addref(io);
-    t->w.io.io = io;
-    t->w.io.what = what;
-    t->w.io.armed = true;
-    t->w.io.box = box;
-    if (box != NULL) {
-        hs_io_box_wait_begun(box, t);
-    }
-    return hs_wait_yield(L, t, disarm_io);
-}
+/* --- sessions --- */
 
 static void
 session_ready(void *arg, int err)

@@ -21,8 +21,6 @@ int hs_wait_yield(lua_State *L, struct hs_task *t, void (*disarm)(struct hs_task
 int hs_wait_abandoned(lua_State *L, struct hs_lua_runtime *rt);
 /* Whether the running task could wait here. */
 bool hs_wait_possible(lua_State *L, struct hs_lua_runtime *rt);
-/* Waits for an io to be worth reading or writing again; keeps a reference on it. box: NULL, or whose wait this is. */
-int hs_wait_io(lua_State *L, struct hs_lua_runtime *rt, io_object *io, int what, struct hs_io_box *box);
 /* Waits for something of a session. */
 int hs_wait_session(lua_State *L, struct hs_lua_runtime *rt, ec_httpsrv_session *sess, enum hs_session_wait_for what);
 

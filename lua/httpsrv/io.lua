@@ -43,8 +43,12 @@ local function read_number(self)
 end
 
 local function read_count(self, n)
-  local want = n == 0 and 1 or n
-  local ok, msg, code = again(fill, self, want, true, fill(self, want, true))
+  if n == 0 then
+    local ended, msg, code = C.io_at_end(self)
+    if msg then return nil, msg, code end
+    return not ended and "" or nil
+  end
+  local ok, msg, code = again(fill, self, n, true, fill(self, n, true))
   if ok == nil then return nil, msg, code end
   local text = take(self, n)
   if text == "" and not ok then return nil end
@@ -73,7 +77,7 @@ local function read_one(self, format, n)
 end
 
 --- As file:read: "*l" a line (without arguments), "*L" the same with its newline, "*a" all, "*n" a number, n up to so many bytes.
--- Waits until all of it is there or the io has ended.
+-- Waits until all of it is there or the io has ended; read(0) does not wait.
 -- @return one value for each format, nil for the first that could not be read; nil, message, code after an error
 function methods:read(...)
   local n = select("#", ...)
