@@ -140,6 +140,7 @@ open_scheme(const io_wrapper *w, const char *rest, int options, int mode, ECDict
     x->pub.options = options;
     x->pub.mode = mode;
     io_wrapper_set_context(&x->pub, context);
+    errno = 0;
     if (open_method(&x->pub, rest, options, mode) < 0) {
         errno = errno != 0 ? errno : EIO;
         hs_io_discard(x);
