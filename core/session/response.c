@@ -80,8 +80,8 @@ remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
     s->nfields = kept;
 }
 
-static int
-add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
+int
+response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
 {
     if (s->nfields == s->fields_cap) {
         unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
@@ -132,7 +132,7 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
     }
     if (mimetype.p) {
         remove_fields(s, HS_VIEW("Content-Type"), HS_FIELD_CONTENT_TYPE);
-        if ((err = add_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
+        if ((err = response_add_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
             return err;
         }
     }
@@ -276,7 +276,7 @@ special_field(ec_httpsrv_session *s, struct hs_view value, enum hs_field_id id)
 int
 hs_session_header_put(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, bool replace)
 {
-    int err = (s->failed && !s->head_sent && s->st) ? 0 : check_head(s);
+    int err = check_head(s);
 
     if (err) {
         return err;
@@ -292,7 +292,7 @@ hs_session_header_put(ec_httpsrv_session *s, struct hs_view name, struct hs_view
     if (replace) {
         remove_fields(s, name, id);
     }
-    return add_field(s, name, value, id);
+    return response_add_field(s, name, value, id);
 }
 
 static int
@@ -547,8 +547,9 @@ ec_httpsrv_response_flush(ec_httpsrv_session *s, int final)
         return err;
     }
     s->flush_wanted = true;
-    if (final) {
+    if (final && !s->final) {
         s->final = true;
+        response_default_body(s);
     }
     pump(s);
     if (!s->st) {

@@ -227,6 +227,8 @@ int segments_append_io(ec_httpsrv_session *s, io_object *io);
 void segments_env_fini(struct hs_session_env *env);
 
 /* --- response.c --- */
+/* Adds a field that is known to be good, copied. 0, ENOMEM. */
+int response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id);
 /* Before the head goes: the status message as content, where nothing else was given. */
 void response_default_body(ec_httpsrv_session *s);
 /* Everything back to 200 without fields or content. */
