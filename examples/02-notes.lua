@@ -23,7 +23,7 @@ end
 
 -- The note that the path names, or nothing after a 404.
 local function find(sess)
-  local note = notes[tonumber(sess:path_rest():match("^/?(%d+)$"))]
+  local note = notes[tonumber(sess:path_rest():match("^%d+$"))]
   if not note then
     answer(sess, 404, "Not Found", { error = "there is no such note" })
   end
@@ -43,7 +43,7 @@ local function body(sess)
 end
 
 httpsrv.register("GET", "/notes", function(sess)
-  if sess:path_rest():find("[^/]") then
+  if sess:path_rest() ~= "" then
     local note = find(sess)
     return note and answer(sess, 200, "OK", note)
   end

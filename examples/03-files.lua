@@ -17,7 +17,7 @@ local count = 0
 
 -- A name from a client is a key of a table here and never a path, so there is none that could be dangerous.
 local function name_of(sess)
-  return sess:path_rest():match("^/?(.+)$")
+  return sess:path_rest():match(".+")
 end
 
 local function refuse(sess, status, message)

@@ -9,7 +9,6 @@
 --     curl -N http://127.0.0.1:8080/clock/events
 
 local httpsrv = require "httpsrv"
-local cjson = require "cjson"
 local page = require "page" -- lib/page.lua
 
 local started = os.time()
@@ -23,7 +22,7 @@ local function tick(sess)
     memory = math.floor(collectgarbage("count")),
   }
   -- An event is lines of "field: value" and an empty line.
-  sess:response_append("data: " .. cjson.encode(event) .. "\n\n")
+  sess:response_append("data: " .. httpsrv.json_encode(event) .. "\n\n")
   sess:response_flush()
 end
 

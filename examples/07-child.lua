@@ -19,7 +19,7 @@ httpsrv.register("GET", "/child", function(sess)
   sess:response_io(child.stdout)
 end)
 
--- Both ends: the upload is the program's input. A task feeds it while the handler sends on what the program prints.
+-- Both ends: the upload is the program's input, and its output is the response. A task feeds the one while the other is sent.
 local function sort(sess)
   local body = sess:request_data_get()
   local child = assert(httpsrv.io.popen({ "sort" }))
@@ -31,9 +31,7 @@ local function sort(sess)
   end)
 
   sess:response_status_set_std(200, "OK", "text/plain; charset=utf-8")
-  for chunk in child.stdout:chunks() do
-    sess:response_append(chunk)
-  end
+  sess:response_io(child.stdout)
 end
 
 httpsrv.register("POST", "/sort", sort)

@@ -22,7 +22,7 @@ local news = httpsrv.event() -- set when a message comes; then a new one takes i
 httpsrv.register("GET", "/chat/messages", function(sess)
   local since = arg.number(sess, "since", 0, 0, 1e15)
   if since == last then
-    news:wait(PATIENCE)
+    news:wait(httpsrv.now() + PATIENCE)
   end
 
   local list = {}

@@ -1,0 +1,388 @@
+-- What the examples do, as their clients see it: each is served as "make run" serves them.
+local client = require "support.examples_client"
+local httpsrv = require "httpsrv"
+local cjson = require "cjson"
+
+local within = client.within
+
+-- A spec that has to end in time.
+local function timely(name, fn)
+  it(name, function()
+    within(20, fn)
+  end)
+end
+
+describe("examples", function()
+  local server
+
+  setup(function()
+    server = client.serve("examples")
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  after_each(function()
+    assert.is_nil(server:log():match("error[^\n]*"))
+  end)
+
+  local function get(target)
+    return server:request("GET", target)
+  end
+
+  local function json(method, target, value)
+    local status, body, headers = server:request(method, target, { body = value and cjson.encode(value) })
+    return status, body ~= "" and cjson.decode(body) or nil, headers
+  end
+
+  describe("index", function()
+    local _, page, headers
+
+    before_each(function()
+      _, page, headers = get("/")
+    end)
+
+    timely("lists each file of the folder with its code", function()
+      local _, names = client.shell("cd examples && ls *.lua")
+      local count = 0
+      for name in names:gmatch("[^\n]+") do
+        count = count + 1
+        assert.is_truthy(page:find(("<summary>%s, "):format(name), 1, true), name)
+        local file = assert(io.open("examples/" .. name))
+        local title = file:read("*l"):match("^%-%- (.+)$")
+        file:close()
+        assert.is_truthy(page:find((title:gsub("'", "&#39;")), 1, true), title)
+      end
+      assert.is_true(count >= 9)
+    end)
+
+    timely("links only to what is there", function()
+      local count = 0
+      for target in page:gmatch('<a href="(/[^"]*)"') do
+        local status = get((target:gsub("&amp;", "&")))
+        assert.are.equal("200 " .. target, status .. " " .. target)
+        count = count + 1
+      end
+      assert.is_true(count >= 10)
+    end)
+
+    timely("is one page that needs nothing else", function()
+      assert.are.equal("text/html; charset=utf-8", headers["content-type"])
+      assert.is_nil(page:find("<link[^>]+href=\"[^d]"))
+      assert.is_nil(page:find("<%a+[^>]* src="))
+      assert.is_nil(page:find("@import", 1, true))
+      assert.is_nil(page:find("url(", 1, true))
+    end)
+
+    timely("shows commands with the address by which it was reached", function()
+      assert.is_truthy(page:find("curl http://example.test/hello\n", 1, true))
+      assert.is_nil(page:find("curl http://127.0.0.1", 1, true))
+    end)
+
+    timely("shows code as text", function()
+      assert.is_truthy(page:find('<span class="k">local</span> httpsrv = require <span class="s">&quot;httpsrv&quot;</span>', 1, true))
+      assert.is_nil(page:find("<script", 1, true))
+    end)
+
+    timely("is the answer for the root alone", function()
+      assert.are.equal(404, (get("/nothing")))
+    end)
+  end)
+
+  describe("hello", function()
+    timely("greets the world, a path, an argument", function()
+      assert.are.same({ 200, "Hello, World!\n" }, { (get("/hello")), (select(2, get("/hello"))) })
+      assert.are.equal("Hello, moon!\n", (select(2, get("/hello/moon"))))
+      assert.are.equal("Hello, Ada Lovelace!\n", (select(2, get("/hello?name=Ada+Lovelace"))))
+    end)
+
+    timely("is for GET", function()
+      assert.are.equal(405, (server:request("POST", "/hello", { body = "x" })))
+    end)
+  end)
+
+  describe("notes", function()
+    timely("are made, read, changed and deleted", function()
+      local status, note, headers = json("POST", "/notes", { text = "buy milk" })
+      assert.are.equal(201, status)
+      assert.are.same({ id = note.id, text = "buy milk", done = false }, note)
+      local place = "/notes/" .. note.id
+      assert.are.equal(place, headers.location)
+      assert.are.equal("application/json", headers["content-type"])
+
+      status, note = json("PUT", place, { text = "buy oat milk", done = true })
+      assert.are.equal(200, status)
+      assert.is_true(note.done)
+      assert.are.same(note, (select(2, json("GET", place))))
+
+      local _, list = json("GET", "/notes")
+      assert.are.same(note, list[#list])
+
+      assert.are.equal(204, (json("DELETE", place)))
+      assert.are.equal(404, (json("GET", place)))
+      assert.are.equal(404, (json("DELETE", place)))
+    end)
+
+    timely("none left are an empty list", function()
+      local _, list = json("GET", "/notes")
+      for _, note in ipairs(list) do
+        json("DELETE", "/notes/" .. note.id)
+      end
+      assert.are.equal("[]", (select(2, get("/notes"))))
+    end)
+
+    timely("refuse what is no note", function()
+      for _, body in ipairs({ "{", "[]", "5", "null", '{"text": 5}', "" }) do
+        local status, answer = server:request("POST", "/notes", { body = body })
+        assert.are.equal("400 " .. body, status .. " " .. body)
+        assert.is_string(cjson.decode(answer).error)
+      end
+      assert.are.equal(413, (server:request("POST", "/notes", { body = ("x"):rep(70000) })))
+    end)
+  end)
+
+  describe("files", function()
+    local DATA = {}
+    for i = 1, 200000 do
+      DATA[i] = ("%015x\n"):format(i * 2654435761)
+    end
+    DATA = table.concat(DATA)
+
+    local function names()
+      local found = {}
+      for _, file in ipairs(select(2, json("GET", "/files"))) do
+        found[file.name] = file.size
+      end
+      return found
+    end
+
+    timely("come back as they were sent, to several at once", function()
+      local status = server:request("PUT", "/files/one.bin", { body = DATA })
+      assert.are.equal(201, status)
+      assert.are.equal(#DATA, names()["one.bin"])
+
+      local first, second = server:open("GET", "/files/one.bin"), server:open("GET", "/files/one.bin")
+      assert.are.equal(#DATA, first.left)
+      assert.are.equal("attachment", first.headers["content-disposition"])
+      assert.is_true(second:body() == DATA)
+      assert.are.equal(204, (server:request("DELETE", "/files/one.bin")))
+      assert.is_true(first:body() == DATA)
+      first:close()
+      second:close()
+      assert.are.equal(404, (get("/files/one.bin")))
+      assert.are.equal(404, (server:request("DELETE", "/files/one.bin")))
+    end)
+
+    timely("of unknown length are taken too, and replaced", function()
+      for _, text in ipairs({ "first", "second one" }) do
+        local r = server:start("PUT", "/files/two", { chunked = true })
+        for letter in text:gmatch(".") do
+          r:send(letter)
+        end
+        r:finish()
+        local status, file = r:head().status, r:body()
+        r:close()
+        assert.are.equal(text == "first" and 201 or 200, status)
+        assert.are.equal(#text, cjson.decode(file).size)
+        assert.are.equal(text, (select(2, get("/files/two"))))
+      end
+      server:request("DELETE", "/files/two")
+    end)
+
+    timely("need a name, and there is a limit to their number", function()
+      assert.are.equal(400, (server:request("PUT", "/files/", { body = "x" })))
+      for i = 1, 16 do
+        assert.are.equal(201, (server:request("PUT", "/files/n" .. i, { body = "x" })))
+      end
+      assert.are.equal(507, (server:request("PUT", "/files/n17", { body = "x" })))
+      assert.are.equal(200, (server:request("PUT", "/files/n1", { body = "y" })))
+      for i = 1, 16 do
+        assert.are.equal(204, (server:request("DELETE", "/files/n" .. i)))
+      end
+      assert.are.equal("[]", (select(2, get("/files"))))
+    end)
+
+    timely("that break off are not kept", function()
+      local io = assert(httpsrv.io.connect("unix:" .. server.socket))
+      assert(io:write("PUT /files/half HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf"))
+      httpsrv.sleep(0.1)
+      io:close()
+      httpsrv.sleep(0.1)
+      assert.is_nil(names().half)
+    end)
+  end)
+
+  describe("upper", function()
+    timely("answers while the upload goes on", function()
+      local r = server:start("POST", "/upper", { chunked = true })
+      r:send("hello ")
+      assert.are.equal(200, r:head().status)
+      assert.are.equal("HELLO ", r:piece())
+      r:send("there")
+      assert.are.equal("THERE", r:piece())
+      r:finish()
+      assert.is_nil(r:piece())
+      r:close()
+    end)
+
+    timely("takes a body of any length", function()
+      local script = [[
+        a=$(head -c 50000000 /dev/zero | tr '\0' a | curl -sT - --unix-socket "$1" http://h/upper | cksum)
+        b=$(head -c 50000000 /dev/zero | tr '\0' A | cksum)
+        [ "$a" = "$b" ]
+      ]]
+      assert.are.equal(0, (client.shell(script, server.socket)))
+    end)
+  end)
+
+  describe("count", function()
+    timely("counts", function()
+      local status, body = get("/count?to=4")
+      assert.are.same({ 200, "1\n2\n3\n4\n" }, { status, body })
+      assert.are.equal("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", (select(2, get("/count?to=many"))))
+      assert.are.equal("", (select(2, get("/count?to=0"))))
+    end)
+
+    timely("to a million", function()
+      local _, body = get("/count?to=1000000")
+      assert.are.equal(6888896, #body)
+      assert.are.equal("\n1000000\n", body:sub(-9))
+    end)
+
+    timely("sends each line when it is written", function()
+      local r = server:open("GET", "/count?to=3&pause=0.2")
+      assert.are.equal("1\n", r:piece())
+      local begun = httpsrv.now()
+      assert.are.equal("2\n3\n", r:body())
+      assert.is_true(httpsrv.now() - begun > 0.1)
+      r:close()
+    end)
+  end)
+
+  describe("clock", function()
+    local function event(r)
+      local text = ""
+      repeat
+        text = text .. assert(r:piece(), "the stream ended")
+      until text:find("\n\n", 1, true)
+      return cjson.decode(text:match("^data: (%b{})\n\n$"))
+    end
+
+    timely("has a page that listens", function()
+      local status, page, headers = get("/clock")
+      assert.are.same({ 200, "text/html; charset=utf-8" }, { status, headers["content-type"] })
+      assert.is_truthy(page:find('new EventSource("/clock/events")', 1, true))
+    end)
+
+    timely("sends an event each second, and knows who watches", function()
+      local one = server:open("GET", "/clock/events")
+      assert.are.same({ 200, "text/event-stream" }, { one.status, one.headers["content-type"] })
+      local first = event(one)
+      assert.is_truthy(first.time:find("^%d%d:%d%d:%d%d$"))
+      assert.are.equal(1, first.watching)
+
+      local two = server:open("GET", "/clock/events")
+      assert.are.equal(2, event(two).watching)
+      two:close()
+      -- The one that left is seen within the next event, or the one after.
+      local watching
+      for _ = 1, 3 do
+        watching = event(one).watching
+        if watching == 1 then
+          break
+        end
+      end
+      assert.are.equal(1, watching)
+      one:close()
+    end)
+  end)
+
+  describe("child", function()
+    timely("gives its output as it comes", function()
+      local r = server:open("GET", "/child")
+      local process = r:piece():match("^line 1 of process (%d+)\n$")
+      assert.is_string(process)
+      r:close()
+
+      -- The client is gone, and so is the program soon.
+      local alive
+      for _ = 1, 50 do
+        alive = client.shell('kill -0 "$1" 2>/dev/null', process) == 0
+        if not alive then
+          break
+        end
+        httpsrv.sleep(0.02)
+      end
+      assert.is_false(alive)
+    end)
+
+    timely("is read to its end", function()
+      local status, body = get("/child")
+      assert.are.equal(200, status)
+      assert.are.equal(5, (select(2, body:gsub("line %d of process %d+\n", ""))))
+    end)
+
+    timely("takes the upload as its input", function()
+      local _, body = server:request("POST", "/sort", { body = "pear\napple\nfig\n" })
+      assert.are.equal("apple\nfig\npear\n", body)
+      assert.are.equal("", (select(2, server:request("PUT", "/sort", { body = "" }))))
+
+      local lines = {}
+      for i = 1, 100000 do
+        lines[i] = ("%06d\n"):format(100000 - i)
+      end
+      _, body = server:request("POST", "/sort", { body = table.concat(lines) })
+      table.sort(lines)
+      assert.is_true(body == table.concat(lines))
+    end)
+  end)
+
+  describe("chat", function()
+    local function last()
+      -- A number beyond the last is answered at once.
+      return select(2, json("GET", "/chat/messages?since=1000000000")).last
+    end
+
+    timely("answers those who wait when there is something new", function()
+      local since = last()
+      if since == 0 then
+        json("POST", "/chat/messages", { name = "a", text = "first" })
+        since = 1
+      end
+      local answers = httpsrv.queue()
+      for _ = 1, 3 do
+        httpsrv.spawn(function()
+          answers:put((select(2, json("GET", "/chat/messages?since=" .. since))))
+        end)
+      end
+      assert.is_nil((answers:get(httpsrv.now() + 0.3)))
+
+      assert.are.equal(204, (json("POST", "/chat/messages", { name = "Ada", text = "<b>hello</b>" })))
+      for _ = 1, 3 do
+        local answer = answers:get(httpsrv.now() + 5)
+        assert.are.same({ last = since + 1, messages = { { name = "Ada", text = "<b>hello</b>" } } }, answer)
+      end
+    end)
+
+    timely("tells at once what is old already", function()
+      json("POST", "/chat/messages", { name = "Ada", text = "one" })
+      local _, all = json("GET", "/chat/messages?since=0")
+      assert.are.equal("one", all.messages[#all.messages].text)
+      assert.are.same(all.messages, select(2, json("GET", "/chat/messages?since=1000000000")).messages)
+    end)
+
+    timely("refuses what is no message", function()
+      local status, body = server:request("POST", "/chat/messages", { body = '{"name": "Ada"}' })
+      assert.are.equal(400, status)
+      assert.is_truthy(body:find("a message looks like", 1, true))
+      assert.are.equal(413, (server:request("POST", "/chat/messages", { body = ("x"):rep(5000) })))
+    end)
+
+    timely("has a page", function()
+      local status, page = get("/chat")
+      assert.are.equal(200, status)
+      assert.is_truthy(page:find("/chat/messages?since=", 1, true))
+    end)
+  end)
+end)
