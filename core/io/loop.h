@@ -119,9 +119,9 @@ struct hs_watch {
 void hs_watch_init(struct hs_watch *w, struct hs_loop *loop, int fd, void (*fn)(void *arg, unsigned events), void *arg);
 /* Changes what is waited for (level-triggered, persistent); 0 stops. The kernel is only called when the mask changes. HS_CLOSED
  * alone may be reported only once; HS_READ and HS_WRITE also come for errors and hang-ups, which the next read or write then
- * tells. The descriptor must not be closed before its watch is stopped, and should have no other watch beside one for
- * HS_CLOSED alone. 0, ENOMEM, EPERM for a descriptor that cannot be polled (a regular file), EINVAL for HS_CLOSED alone
- * beside another watch; after an error w->mask says what is still waited for. */
+ * tells. The descriptor must not be closed before its watch is stopped, and must have no other watch beside one for HS_CLOSED
+ * alone, which would make that one edge-triggered. 0, ENOMEM, EPERM for a descriptor that cannot be polled (a regular file),
+ * EBADF; after an error w->mask says what is still waited for. */
 int hs_watch_set(struct hs_watch *w, unsigned mask);
 
 /* --- from other threads --- */

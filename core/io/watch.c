@@ -83,7 +83,7 @@ add(struct hs_watch *w, struct event *ev, unsigned mask)
     }
     errno = 0;
     if (event_add(ev, NULL) != 0) {
-        return errno != 0 ? errno : EINVAL; /* libevent's own refusals set no errno */
+        return errno != 0 ? errno : EINVAL; /* what libevent itself refuses sets no errno */
     }
     return 0;
 }
@@ -135,7 +135,7 @@ hs_watch_set(struct hs_watch *w, unsigned mask)
     if (mask != 0 && mask != HS_CLOSED && w->mask != HS_CLOSED) {
         return change(w, mask);
     }
-    /* libevent refuses to mix edge- and level-triggered events on one descriptor. */
+    /* One edge-triggered event makes all of its descriptor's so: no overlap here. */
     stop(w);
     return mask == 0 ? 0 : start(w, mask);
 }
