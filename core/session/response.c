@@ -370,6 +370,19 @@ ec_httpsrv_response_append(ec_httpsrv_session *s, const void *buf, size_t len)
     return err;
 }
 
+int
+hs_session_append_now(ec_httpsrv_session *s, const char *p, size_t n)
+{
+    size_t high = s->env->limits.response_high;
+
+    if (check_body(s) != 0 || s->discard || n > high || s->queued + n + s->st->ops->queued(s->st) > high ||
+        segments_append(s, p, n) != 0) {
+        return EAGAIN;
+    }
+    s->body_called = true;
+    return 0;
+}
+
 bool
 hs_session_has_room(ec_httpsrv_session *s)
 {
@@ -498,18 +511,20 @@ read_now(ec_httpsrv_session *s, io_object *io)
     char buf[16 * 1024];
 
     for (;;) {
-        if (s->queued >= s->env->limits.response_buffer_max) {
-            return EMSGSIZE;
-        }
-        size_t room = s->env->limits.response_buffer_max - s->queued;
-        ssize_t n = io_wrapper_read(io, buf, room < sizeof buf ? room : sizeof buf);
+        size_t max = s->env->limits.response_buffer_max;
+        size_t room = s->queued < max ? max - s->queued : 0;
+        size_t want = room < sizeof buf ? room : sizeof buf;
+        ssize_t n = io_wrapper_read(io, buf, want ? want : 1); /* whether there is more has to be asked */
         if (n == 0) {
             return 0;
         }
         if (n < 0) {
             return errno == EAGAIN ? arm_immediate(s, io) : errno;
         }
-        int err = segments_append(s, buf, (size_t)n);
+        int err = check_body(s); /* the read may have led anywhere */
+        if (!err) {
+            err = room ? segments_append(s, buf, (size_t)n) : EMSGSIZE;
+        }
         if (err) {
             return err;
         }

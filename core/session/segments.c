@@ -61,28 +61,34 @@ segments_env_fini(struct hs_session_env *env)
     }
 }
 
+/* Copies as much as fits behind what g has; returns how much. */
+static size_t
+fill(ec_httpsrv_session *s, struct segment *g, const char *p, size_t n)
+{
+    size_t use = n < g->cap - g->len ? n : g->cap - g->len;
+
+    memcpy(g->data + g->len, p, use);
+    g->len += (uint32_t)use;
+    s->queued += use;
+    return use;
+}
+
 int
 segments_append(ec_httpsrv_session *s, const void *p, size_t n)
 {
     struct segment *last = TAILQ_LAST(&s->segments, segments);
-    const char *src = p;
+    size_t room = last && !last->io ? last->cap - last->len : 0;
+    struct segment *next = NULL;
 
-    while (n) {
-        if (!last || last->io || last->len == last->cap) {
-            size_t want = n < UINT32_MAX / 2 ? n : UINT32_MAX / 2;
-            last = segment_new(s->env, want, TAILQ_EMPTY(&s->segments));
-            if (!last) {
-                return ENOMEM;
-            }
-            TAILQ_INSERT_TAIL(&s->segments, last, link);
+    if (n > room) {
+        if (n - room > UINT32_MAX / 2 || !(next = segment_new(s->env, n - room, !last))) {
+            return ENOMEM;
         }
-        size_t room = last->cap - last->len;
-        size_t use = n < room ? n : room;
-        memcpy(last->data + last->len, src, use);
-        last->len += (uint32_t)use;
-        s->queued += use;
-        src += use;
-        n -= use;
+    }
+    size_t used = room ? fill(s, last, p, n) : 0;
+    if (next) {
+        TAILQ_INSERT_TAIL(&s->segments, next, link);
+        (void)fill(s, next, (const char *)p + used, n - used);
     }
     return 0;
 }

@@ -129,6 +129,9 @@ struct hs_view hs_session_method_view(ec_httpsrv_session *sess);
 /* First matching field's value when it occurs once (0), ENOENT, or E2BIG when it is repeated (use ec_httpsrv_request_header_get). */
 int hs_session_header_view(ec_httpsrv_session *sess, struct hs_view name, struct hs_view *value);
 /* The same contract as header_set/_add with lengths. */
+/* Appends when that is all there is to do: 0. EAGAIN, and nothing was done: ec_httpsrv_response_append says why, or the pump is to run. Calls nothing
+ * but the allocator. */
+int hs_session_append_now(ec_httpsrv_session *sess, const char *p, size_t n);
 int hs_session_header_put(ec_httpsrv_session *sess, struct hs_view name, struct hs_view value, bool replace);
 int hs_session_status_put(ec_httpsrv_session *sess, int code, struct hs_view message, struct hs_view mimetype);
 /* As after response_status_set_std: where no body function is called the message is the body (mimetype unset or text/...). */
