@@ -204,6 +204,8 @@ function methods:redirect(url, code)
   return true
 end
 
+require "httpsrv.fast"(methods)
+
 local meta = {
   __index = methods,
   __tostring = function(self) return ("session %d (%s)"):format(self[1], core.state(self)) end,
