@@ -363,7 +363,7 @@ static void
 on_closed(struct h1_conn *c)
 {
     c->peer_fin = true;
-    if (c->exchange && c->state == H1_READ) {
+    if (c->exchange && !h1_wants_read(c)) {
         h1_read_to_end(c);
     }
     h1_update_interest(c);

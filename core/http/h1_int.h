@@ -115,7 +115,7 @@ void h1_refuse(struct h1_conn *c, const struct hs_refusal *why);
 
 /* --- h1_input.c --- */
 void h1_on_readable(struct h1_conn *c);
-/* After a FIN or a reset behind a complete request: keeps what came before it, and finds out which it was. */
+/* After a FIN or a reset, while nothing is wanted from the peer: keeps what came before it (as much as the buffer holds), to find out which it was. */
 void h1_read_to_end(struct h1_conn *c);
 /* Goes on with bytes that were kept. */
 void h1_continue(struct h1_conn *c);
