@@ -93,7 +93,9 @@ hs_lua_rt(lua_State *L)
 /* Adds functions to the table at the top of the stack. May throw. */
 void hs_lua_functions(lua_State *L, struct hs_lua_runtime *rt, const luaL_Reg *list);
 
+/* The struct is freed with the last reference, which goes after the state has been closed. */
 void hs_runtime_addref(struct hs_lua_runtime *rt);
+/* Drops one. */
 void hs_runtime_delref(struct hs_lua_runtime *rt);
 /* Called when the outermost task has been left: a close may have been put off. */
 void hs_runtime_left(struct hs_lua_runtime *rt);

@@ -76,6 +76,7 @@ int hs_lua_runtime_unload(struct hs_lua_runtime *rt, hs_lua_done_func *done, voi
  * (or to close before the generation goes; then it is not closed again). From within Lua it takes effect when the outermost call has returned. */
 void hs_lua_runtime_close(struct hs_lua_runtime *rt);
 
+/* Where it stands in its life. */
 enum hs_lua_phase hs_lua_runtime_phase(const struct hs_lua_runtime *rt);
 /* Tasks that have not ended, those of sessions included. */
 size_t hs_lua_runtime_tasks(const struct hs_lua_runtime *rt);

@@ -28,7 +28,7 @@ function step(thread, ok, first, ...)
 end
 
 --- As coroutine.resume.
-function co.resume(thread, ...)
+local function resume(thread, ...)
   if type(thread) ~= "thread" then C.throw("bad argument #1 to 'resume' (coroutine expected)") end
   if blocked[thread] then
     return false, "cannot resume non-suspended coroutine"
@@ -36,10 +36,9 @@ function co.resume(thread, ...)
   parents[thread] = running()
   return step(thread, raw_resume(thread, ...))
 end
-local resume = co.resume
 
 --- As coroutine.status.
-function co.status(thread)
+local function status(thread)
   if blocked[thread] then
     return thread == running() and "running" or "normal"
   end
@@ -52,10 +51,14 @@ local function wrapped(ok, first, ...)
 end
 
 --- As coroutine.wrap.
-function co.wrap(f)
+local function wrap(f)
   if type(f) ~= "function" then C.throw("bad argument #1 to 'wrap' (function expected)") end
   local thread = create(f)
   return function(...) return wrapped(resume(thread, ...)) end
 end
+
+rawset(co, "resume", resume)
+rawset(co, "status", status)
+rawset(co, "wrap", wrap)
 
 return co

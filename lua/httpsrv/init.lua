@@ -1,7 +1,7 @@
 --- The Lua face of httpsrv: `local httpsrv = require "httpsrv"`.
--- Anything here that waits may be called while scripts are loaded, in a handler, a timer, a generator, a task, inside coroutines that the script
--- made, and through pcall, iterators, metamethods and require. It cannot be called inside C functions that call Lua, such as table.sort
--- and string.gsub with a function, nor in __gc; the error names the function.
+-- Anything here that waits may be called while scripts are loaded, in a handler, a timer, a generator, a task, inside coroutines
+-- that the script made, and through pcall, iterators, metamethods and require. It cannot be called inside C functions that call
+-- Lua, such as table.sort and string.gsub with a function, nor in __gc; the error names the function.
 -- @module httpsrv
 local C = select(2, ...)
 if not C then error("httpsrv runs inside the httpsrv command (httpsrv serve, httpsrv lua)", 0) end

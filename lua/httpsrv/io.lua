@@ -63,7 +63,7 @@ end
 
 local function read_one(self, format, n)
   if type(format) == "number" then
-    if not (format >= 0) then C.arg_error(n, "read", "count cannot be negative") end
+    if format < 0 or format ~= format then C.arg_error(n, "read", "count cannot be negative") end
     return read_count(self, math.floor(format))
   end
   if type(format) == "string" then
@@ -232,8 +232,8 @@ M.range = C.io_range
 --- What another io gives, compressed with gzip. The io is in use from then on.
 M.gzip = C.io_gzip
 
---- A source whose bytes a function writes: fn(write), run as a task of its own when the first byte is asked for. write(...) takes strings and
--- numbers and waits while nobody takes them. When nobody reads any more the task is cancelled; its error is the reader's.
+--- A source whose bytes a function writes: fn(write), run as a task of its own when the first byte is asked for. write(...) takes
+-- strings and numbers and waits while nobody takes them. When nobody reads any more the task is cancelled; its error is the reader's.
 -- @tparam function fn
 -- @treturn io
 M.generator = C.io_generator
@@ -290,7 +290,7 @@ end
 -- @tparam[opt=15] int signal
 -- @return true; nil, message, code
 function child:kill(signal) return C.child_kill(self.handle, signal) end
-function child_mt:__tostring() return "child process" end
+function child_mt.__tostring() return "child process" end
 
 --- Defines a scheme for this Lua state: names "scheme://…" given to open are its own from then on.
 -- The functions may wait. Those that fail return nil, message, code.

@@ -63,9 +63,7 @@ local function encode_marked(value)
     local marker = "empty array " .. try
     local copy, n = replaced(value, marker, MAX_DEPTH)
     local text = library().encode(copy)
-    local found
-    local result = text:gsub('"' .. marker .. '"', "[]")
-    _, found = text:gsub('"' .. marker .. '"', "")
+    local result, found = text:gsub('"' .. marker .. '"', "[]")
     if found == n then return result end
   end
 end

@@ -139,8 +139,7 @@ end
 function M.install()
   local G = _G
   for _, name in ipairs { "require", "dofile", "loadfile", "load", "loadstring", "print" } do G[name] = M[name] end
-  local os_lib = os
-  os_lib.exit = C.exit
+  rawset(os, "exit", C.exit)
   package.loaders[2] = search_lua
 end
 

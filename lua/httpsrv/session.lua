@@ -52,8 +52,8 @@ end
 --- The verified client certificate's common name, or nil.
 -- @function session:request_subject_cn_get
 
---- The parsed target: url (as sent), scheme, host, port, path, raw_query, query, fragment, userinfo.user and .pass, and attrs, a table of the
--- query's pairs, the last of equal keys.
+--- The parsed target: url (as sent), scheme, host, port, path, raw_query, query, fragment, userinfo.user and .pass, and attrs, a
+-- table of the query's pairs, the last of equal keys.
 -- @function session:request_url_get
 
 --- The query as lists: { key = { value, ... } }.
@@ -173,8 +173,8 @@ function methods:response_json(value)
   return once(core.payload(self, text, "application/json", "response_json"))
 end
 
---- Streams an io to the client, after what was added before, from its position on, at the client's pace. Returns at once; the io is in use until
--- it is drained. immediate: reads it to its end now, and waits meanwhile.
+--- Streams an io to the client, after what was added before, from its position on, at the client's pace. Returns at once; the io is
+-- in use until it is drained. immediate: reads it to its end now, and waits meanwhile.
 -- @tparam io io
 -- @tparam[opt] boolean immediate
 -- @return true; nil, message, code ("EBUSY": in use already; "EMSGSIZE": too much for immediate)

@@ -1,5 +1,6 @@
 --- Queues, events and semaphores: how tasks of one Lua state wait for each other.
--- Deadlines are times in the seconds of httpsrv.now(). What a task waits for is handed to it directly, so nobody else can take it in between.
+-- Deadlines are times in the seconds of httpsrv.now(). What a task waits for is handed to it directly, so nobody else can take it in
+-- between.
 -- @module httpsrv.sync
 local C = select(2, ...)
 local wait = require "httpsrv.wait"

@@ -28,8 +28,8 @@ local function spawn(detached, fname, fn, ...)
   return t
 end
 
---- Runs fn(...) as a task of its own, beginning with the next turn of the loop. In a handler it belongs to the session and is cancelled when
--- the request is over. While scripts are loaded it starts when they go live.
+--- Runs fn(...) as a task of its own, beginning with the next turn of the loop. In a handler it belongs to the session and is
+-- cancelled when the request is over. While scripts are loaded it starts when they go live.
 -- @tparam function fn
 -- @param ... its arguments
 -- @treturn task
@@ -57,7 +57,8 @@ end
 
 --- Waits until the task has ended. An error that somebody waits for is not logged.
 -- @tparam[opt] number deadline in the seconds of httpsrv.now()
--- @return true and what the task's function returned; false and its error (httpsrv.cancelled when it was cancelled); nil, "timed out", "ETIMEDOUT"
+-- @return true and what the task's function returned; false and its error (httpsrv.cancelled when it was cancelled); nil, "timed out",
+-- "ETIMEDOUT"
 function task:wait(deadline)
   sync.check_deadline(deadline, 1, "wait")
   if not self.done then
