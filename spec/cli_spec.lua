@@ -333,13 +333,16 @@ print(p.returncode, port, flush=True)']])
     end)
 
     it("answers at each address that it was told", function()
-      local _, address = serve("app --listen 127.0.0.1:0 --listen unix:s --listen '[::1]:0'")
+      local has_ipv6 = sh("grep -qs '^0*1 ' /proc/net/if_inet6") == 0
+      local _, address = serve("app --listen 127.0.0.1:0 --listen unix:s" .. (has_ipv6 and " --listen '[::1]:0'" or ""))
       local status, out = sh("curl -s " .. address .. "/hello && curl -s --unix-socket s http://h/hello")
       assert.equal(0, status)
       assert.equal("hello\nhello\n", out)
-      local six = read("log"):match("http://(%[::1%]:%d+)/")
-      assert.truthy(six, read("log"))
-      assert.equal(0, (sh("curl -sg 'http://" .. six .. "/hello' | grep -q hello")))
+      if has_ipv6 then
+        local six = read("log"):match("http://(%[::1%]:%d+)/")
+        assert.truthy(six, read("log"))
+        assert.equal(0, (sh("curl -sg 'http://" .. six .. "/hello' | grep -q hello")))
+      end
       assert.equal("404", select(2, sh("curl -s -o /dev/null -w '%{http_code}' " .. address .. "/nothing")))
     end)
 

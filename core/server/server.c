@@ -1,14 +1,7 @@
-/* server.c - one server in one process: its floors put together, started, drained, taken apart.
- * Owns the loop, the sessions' environment, the protocol drivers, the dispatcher, the listeners and the current scripts.
- *
- * httpsrv/server.h draws the states. All changes of state but the first happen in step(), which runs from the loop: stop may be
- * called from a handler, which must not find its session, its scripts or its listener gone when it returns.
- *
- * Draining ends when nothing is left or when its time is over. Idle connections are not closed before: a client may be about to send on
- * one, and cannot tell a request that was lost from one that was served. */
+/* server.c - one server in one process: configured, its floors put together, taken apart. What happens in between is in lifecycle.c.
+ * Owns the loop, the sessions' environment, the protocol drivers, the dispatcher, the listeners and the current scripts. */
 #include "httpsrv/server.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,53 +13,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "dispatch/dispatch.h"
-#include "http/h1.h"
 #include "io/pool.h"
 #include "misc/ec_sockaddr.h"
 #include "server/access.h"
 #include "server/config_file.h"
-#include "server/listeners.h"
-#include "server/scripts.h"
-#include "server/server_int.h"
-
-#define STEP (10 * HS_MSEC)        /* between two looks while stopping */
-#define ACCEPT_GRACE (50 * HS_MSEC) /* the listeners stay open so long after the first accepting dry */
-#define END_GRACE (5 * HS_SEC)     /* for handlers whose client was cut off */
-#define END_GRACE_AT_ONCE (200 * HS_MSEC)
-
-enum server_state { SERVER_NEW, SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING, SERVER_UNLOADING, SERVER_STOPPED };
-
-struct httpsrv_server {
-    enum server_state state;
-    struct hs_settings settings;
-    struct event_base *base; /* the caller's, or NULL */
-
-    struct hs_loop *loop;
-    struct hs_session_env *env;
-    struct hs_dispatch *dispatch;
-    struct hs_h1 *h1;
-    struct hs_listeners *listeners; /* NULL once closed */
-    struct hs_scripts scripts;
-
-    int (*on_load)(void *arg);
-    void *on_load_arg;
-    void (*ready)(void *arg, int err);
-    void (*stopped)(void *arg);
-    void *on_state_arg;
-
-    struct hs_timer timer;      /* the next step, later */
-    struct hs_deferred soon;    /* or now */
-    bool loaded, unloaded, stop, at_once, test_clock;
-    int load_err;
-    int64_t since; /* when the present state began */
-    int request_fd;
-    char error[8192];
-};
+#include "server/lifecycle.h"
 
 static atomic_flag taken = ATOMIC_FLAG_INIT;
-
-static void step(void *arg);
 
 const char *
 httpsrv_version(void)
@@ -76,11 +29,8 @@ httpsrv_version(void)
 
 /* --- errors --- */
 
-static int fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* Notes what went wrong and returns err. */
-static int
-fail(struct httpsrv_server *s, int err, const char *fmt, ...)
+int
+server_fail(struct httpsrv_server *s, int err, const char *fmt, ...)
 {
     va_list ap;
 
@@ -118,7 +68,7 @@ httpsrv_server_new(struct httpsrv_server **out)
 static int
 check_new(struct httpsrv_server *s)
 {
-    return s->state == SERVER_NEW && s->loop == NULL ? 0 : fail(s, EBUSY, "the server was started already");
+    return s->state == SERVER_NEW && s->loop == NULL ? 0 : server_fail(s, EBUSY, "the server was started already");
 }
 
 int
@@ -133,11 +83,11 @@ httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value
     const struct hs_setting *which = hs_setting_find(name);
     if (which == NULL || which->type == HS_SETTING_FILE) {
         const struct hs_setting *like = hs_setting_like(name);
-        return fail(s, ENOENT, "unknown setting '%s'%s%s%s", name, like != NULL ? " (did you mean " : "", like != NULL ? like->name : "",
+        return server_fail(s, ENOENT, "unknown setting '%s'%s%s%s", name, like != NULL ? " (did you mean " : "", like != NULL ? like->name : "",
                     like != NULL ? "?)" : "");
     }
     err = hs_setting_set(&s->settings, which, value, HS_SOURCE_COMMAND, why, sizeof why);
-    return err != 0 ? fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
+    return err != 0 ? server_fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
 }
 
 static void
@@ -146,7 +96,7 @@ note_problem(void *arg, const char *message)
     struct httpsrv_server *s = arg;
 
     if (s->error[0] == '\0') {
-        (void)fail(s, 0, "%s", message);
+        (void)server_fail(s, 0, "%s", message);
     }
 }
 
@@ -159,7 +109,7 @@ httpsrv_server_config(struct httpsrv_server *s, const char *file)
     }
     s->error[0] = '\0';
     err = hs_config_file_read(&s->settings, file, HS_CONFIG_SECONDS, note_problem, s);
-    return err == ENOENT ? fail(s, ENOENT, "%s: %s", file, strerror(ENOENT)) : err;
+    return err == ENOENT ? server_fail(s, ENOENT, "%s: %s", file, strerror(ENOENT)) : err;
 }
 
 void
@@ -201,13 +151,13 @@ add_listener(struct httpsrv_server *s, const char *address)
     case 0:
         return 0;
     case EINVAL:
-        return fail(s, err, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
+        return server_fail(s, err, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
     case EADDRINUSE:
-        return fail(s, err, "cannot listen at %s: the address is in use by another server", address);
+        return server_fail(s, err, "cannot listen at %s: the address is in use by another server", address);
     case EEXIST:
-        return fail(s, err, "cannot listen at %s: the file exists and is not a socket", address);
+        return server_fail(s, err, "cannot listen at %s: the file exists and is not a socket", address);
     default:
-        return fail(s, err, "cannot listen at %s: %s", address, strerror(err));
+        return server_fail(s, err, "cannot listen at %s: %s", address, strerror(err));
     }
 }
 
@@ -243,17 +193,6 @@ open_listeners(struct httpsrv_server *s)
         err = add_listener(s, s->settings.listen.items[i]);
     }
     return err;
-}
-
-static void
-on_accepted(void *arg, int fd)
-{
-    struct httpsrv_server *s = arg;
-    struct hs_transport *t;
-
-    if (hs_socket_transport_new(s->loop, fd, &t) == 0) {
-        (void)hs_h1_accept(s->h1, t); /* closes it when memory is out */
-    }
 }
 
 /* --- what is told of requests --- */
@@ -344,8 +283,7 @@ make_floors(struct httpsrv_server *s)
     if (err != 0) {
         return err;
     }
-    hs_timer_init(&s->timer, s->loop, step, s);
-    hs_deferred_init(&s->soon, step, s);
+    server_lifecycle_init(s);
     err = hs_dispatch_new(&s->dispatch);
     if (err == 0) {
         hs_server_show_requests(s, s->request_fd);
@@ -378,33 +316,6 @@ on_problem(void *arg, enum hs_lua_problem kind, const char *message)
     note_problem(arg, message);
 }
 
-/* The next step is due: now, or after ns. */
-static void
-step_in(struct httpsrv_server *s, int64_t ns)
-{
-    if (ns == 0 || hs_timer_set(&s->timer, ns) != 0) {
-        hs_defer(s->loop, &s->soon);
-    }
-}
-
-static void
-on_loaded(void *arg, int err)
-{
-    struct httpsrv_server *s = arg;
-
-    s->loaded = true;
-    s->load_err = err;
-    step_in(s, 0);
-}
-
-static void
-set_state(struct httpsrv_server *s, enum server_state state)
-{
-    assert(state > s->state); /* there is no way back */
-    s->state = state;
-    s->since = hs_loop_now(s->loop);
-}
-
 /* Begins to load. 0 or errno. */
 static int
 load(struct httpsrv_server *s, const char *path)
@@ -424,16 +335,16 @@ load(struct httpsrv_server *s, const char *path)
 
     int err = path != NULL ? hs_scripts_find(path, &place) : 0;
     if (err != 0) {
-        return fail(s, err, "cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
+        return server_fail(s, err, "cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
     }
-    err = hs_scripts_load(&options, path != NULL ? &place : NULL, on_problem, on_loaded, s, &s->scripts);
+    err = hs_scripts_load(&options, path != NULL ? &place : NULL, on_problem, server_on_loaded, s, &s->scripts);
     hs_scripts_place_fini(&place);
     if (err != 0) {
-        return fail(s, err, "cannot load: %s", strerror(err));
+        return server_fail(s, err, "cannot load: %s", strerror(err));
     }
-    set_state(s, SERVER_LOADING);
+    server_set_state(s, SERVER_LOADING);
     if (path == NULL) {
-        on_loaded(s, 0);
+        server_on_loaded(s, 0);
     }
     return 0;
 }
@@ -450,12 +361,12 @@ httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
     s->error[0] = '\0';
     err = hs_settings_check(&s->settings, why, sizeof why);
     if (err != 0) {
-        return fail(s, err, "%s", why);
+        return server_fail(s, err, "%s", why);
     }
     ignore_sigpipe();
     err = make_floors(s);
     if (err != 0) {
-        return fail(s, err, "cannot start: %s", strerror(err));
+        return server_fail(s, err, "cannot start: %s", strerror(err));
     }
     err = open_listeners(s);
     return err != 0 ? err : load(s, scripts);
@@ -465,228 +376,13 @@ int
 httpsrv_server_run(struct httpsrv_server *s)
 {
     if (s->base != NULL || s->state == SERVER_NEW) {
-        return fail(s, EINVAL, s->base != NULL ? "the server is attached to another loop" : "the server was not started");
+        return server_fail(s, EINVAL, s->base != NULL ? "the server is attached to another loop" : "the server was not started");
     }
     int err = s->state != SERVER_STOPPED ? hs_loop_run(s->loop) : 0;
-    return err != 0 ? fail(s, err, "the event loop failed: %s", strerror(err)) : s->load_err;
-}
-
-/* --- the states --- */
-
-/* Scripts are loaded: the generation becomes current and connections are accepted. */
-static void
-begin_serving(struct httpsrv_server *s)
-{
-    hs_dispatch_set_generation(s->dispatch, s->scripts.generation);
-    if (s->scripts.runtime != NULL) {
-        hs_lua_runtime_go_live(s->scripts.runtime);
-    }
-    set_state(s, SERVER_SERVING);
-    int err = s->listeners != NULL ? hs_listeners_start(s->listeners, s->loop, on_accepted, s) : 0;
-    if (err != 0) {
-        s->load_err = fail(s, err, "cannot accept: %s", strerror(err));
-        s->stop = s->at_once = true;
-        step_in(s, 0);
-    }
-    if (s->ready != NULL) {
-        s->ready(s->on_state_arg, err);
-    }
-}
-
-static void
-begin_draining(struct httpsrv_server *s)
-{
-    set_state(s, SERVER_DRAINING);
-    hs_h1_drain(s->h1);
-    if (s->listeners != NULL) {
-        hs_listeners_drain(s->listeners);
-    }
-}
-
-/* The time to drain is over, or nothing is left: cuts off what is. */
-static void
-begin_ending(struct httpsrv_server *s)
-{
-    size_t connections, requests;
-
-    hs_server_live(s, &connections, &requests);
-    if (connections != 0 || requests != 0) {
-        hs_log(HS_LOG_NOTICE, "stopping now; connections still open: %zu, requests under way: %zu", connections, requests);
-    }
-    set_state(s, SERVER_ENDING);
-    hs_listeners_free(s->listeners);
-    s->listeners = NULL;
-    hs_h1_close_idle(s->h1);
-    hs_h1_close_all(s->h1);
-}
-
-static void
-on_unloaded(void *arg, int err)
-{
-    struct httpsrv_server *s = arg;
-
-    if (err != 0) {
-        hs_log(HS_LOG_WARN, "unloading the scripts: %s", strerror(err));
-    }
-    s->unloaded = true;
-    step_in(s, 0);
-}
-
-static void
-begin_unloading(struct httpsrv_server *s)
-{
-    set_state(s, SERVER_UNLOADING);
-    if (s->at_once || s->scripts.runtime == NULL || hs_lua_runtime_unload(s->scripts.runtime, on_unloaded, s) != 0) {
-        s->unloaded = true;
-    }
-}
-
-static void
-become_stopped(struct httpsrv_server *s)
-{
-    hs_listeners_free(s->listeners); /* after a failed load they are still there */
-    s->listeners = NULL;
-    hs_dispatch_set_generation(s->dispatch, NULL);
-    hs_scripts_drop(&s->scripts, s->at_once || s->load_err != 0 || hs_session_env_live(s->env) != 0);
-    set_state(s, SERVER_STOPPED);
-    hs_timer_cancel(&s->timer);
-    hs_deferred_cancel(s->loop, &s->soon);
-    if (s->base == NULL) {
-        hs_loop_stop(s->loop);
-    }
-    if (s->stopped != NULL) {
-        s->stopped(s->on_state_arg);
-    }
-}
-
-static void
-step_loading(struct httpsrv_server *s)
-{
-    if (s->stop) {
-        s->at_once = true;
-        become_stopped(s);
-    } else if (s->loaded && s->load_err == 0) {
-        begin_serving(s);
-    } else if (s->loaded) {
-        if (s->error[0] == '\0') {
-            (void)fail(s, 0, "cannot load the scripts: %s", strerror(s->load_err));
-        }
-        if (s->ready != NULL) {
-            s->ready(s->on_state_arg, s->load_err);
-        }
-        become_stopped(s);
-    }
-}
-
-static void
-step_draining(struct httpsrv_server *s)
-{
-    int64_t passed = hs_loop_now(s->loop) - s->since;
-    size_t connections, requests;
-
-    if (s->at_once || passed >= s->settings.drain_timeout) {
-        begin_ending(s);
-        step_in(s, 0);
-        return;
-    }
-    if (s->listeners != NULL && passed >= ACCEPT_GRACE) {
-        hs_listeners_close(s->listeners);
-        hs_listeners_free(s->listeners);
-        s->listeners = NULL;
-    }
-    hs_server_live(s, &connections, &requests);
-    if (s->listeners == NULL && connections == 0 && requests == 0) {
-        begin_ending(s);
-        step_in(s, 0);
-        return;
-    }
-    step_in(s, STEP);
-}
-
-static void
-step_ending(struct httpsrv_server *s)
-{
-    int64_t grace = s->at_once ? END_GRACE_AT_ONCE : END_GRACE;
-
-    if (hs_session_env_live(s->env) != 0 && hs_loop_now(s->loop) - s->since < grace) {
-        step_in(s, STEP);
-        return;
-    }
-    begin_unloading(s);
-    if (s->unloaded) {
-        step_in(s, 0);
-    }
-}
-
-static void
-step(void *arg)
-{
-    struct httpsrv_server *s = arg;
-
-    hs_timer_cancel(&s->timer);
-    switch (s->state) {
-    case SERVER_LOADING:
-        step_loading(s);
-        break;
-    case SERVER_SERVING:
-        if (s->stop) {
-            begin_draining(s);
-            step_in(s, 0);
-        }
-        break;
-    case SERVER_DRAINING:
-        step_draining(s);
-        break;
-    case SERVER_ENDING:
-        step_ending(s);
-        break;
-    case SERVER_UNLOADING:
-        if (s->unloaded || s->at_once) {
-            become_stopped(s);
-        }
-        break;
-    case SERVER_NEW:
-    case SERVER_STOPPED:
-        break;
-    }
-}
-
-void
-httpsrv_server_stop(struct httpsrv_server *s, int at_once)
-{
-    if (s->state == SERVER_NEW || s->state == SERVER_STOPPED) {
-        return;
-    }
-    s->stop = true;
-    s->at_once = s->at_once || at_once != 0;
-    step_in(s, 0);
+    return err != 0 ? server_fail(s, err, "the event loop failed: %s", strerror(err)) : s->load_err;
 }
 
 /* --- the end --- */
-
-/* Turns the loop until the server has stopped and its sessions have ended, for so long as END_GRACE at most. */
-static void
-settle(struct httpsrv_server *s)
-{
-    const struct timespec pause = { .tv_nsec = HS_MSEC };
-
-    httpsrv_server_stop(s, 1);
-    for (int64_t left = END_GRACE; left > 0; left -= HS_MSEC) {
-        for (int i = 0; i < 8; i++) {
-            if (hs_loop_turn(s->loop, false) != 0) {
-                return;
-            }
-        }
-        if ((s->state == SERVER_NEW || s->state == SERVER_STOPPED) && (s->env == NULL || hs_session_env_live(s->env) == 0)) {
-            return;
-        }
-        if (s->test_clock) {
-            hs_loop_advance(s->loop, HS_MSEC);
-        } else {
-            (void)nanosleep(&pause, NULL);
-        }
-    }
-}
 
 /* Frees the floors, upper ones first. */
 static void
@@ -719,7 +415,7 @@ httpsrv_server_free(struct httpsrv_server *s)
     s->ready = NULL;
     s->stopped = NULL;
     if (s->loop != NULL) {
-        settle(s);
+        server_settle(s);
         hs_timer_cancel(&s->timer);
         hs_deferred_cancel(s->loop, &s->soon);
         hs_scripts_drop(&s->scripts, true);

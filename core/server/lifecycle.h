@@ -1,0 +1,53 @@
+/* lifecycle.h - the inside of a server, shared by server.c, which makes and frees it, and lifecycle.c, which moves it from state to state.
+ * httpsrv/server.h draws the states. Thread of the server only. */
+#ifndef HS_SERVER_LIFECYCLE_H
+#define HS_SERVER_LIFECYCLE_H
+
+#include "dispatch/dispatch.h"
+#include "http/h1.h"
+#include "server/listeners.h"
+#include "server/scripts.h"
+#include "server/server_int.h"
+
+enum server_state { SERVER_NEW, SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING, SERVER_UNLOADING, SERVER_STOPPED };
+
+struct httpsrv_server {
+    enum server_state state;
+    struct hs_settings settings;
+    struct event_base *base; /* the caller's, or NULL */
+
+    struct hs_loop *loop;
+    struct hs_session_env *env;
+    struct hs_dispatch *dispatch;
+    struct hs_h1 *h1;
+    struct hs_listeners *listeners; /* NULL once closed */
+    struct hs_scripts scripts;
+
+    int (*on_load)(void *arg);
+    void *on_load_arg;
+    void (*ready)(void *arg, int err);
+    void (*stopped)(void *arg);
+    void *on_state_arg;
+
+    struct hs_timer timer;      /* the next step, later */
+    struct hs_deferred soon;    /* or now */
+    bool loaded, unloaded, stop, at_once, test_clock;
+    int load_err;
+    int64_t since; /* when the present state began */
+    int request_fd;
+    char error[8192];
+};
+
+/* Notes what went wrong, for httpsrv_server_error, and returns err. */
+int server_fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Makes the timers of a server that has a loop ready. */
+void server_lifecycle_init(struct httpsrv_server *s);
+/* Enters a later state. */
+void server_set_state(struct httpsrv_server *s, enum server_state state);
+/* The scripts have been loaded, or not: hs_lua_done_func. */
+void server_on_loaded(void *server, int err);
+/* Stops it at once and turns the loop until it has stopped and its sessions have ended, for 5 s at most. */
+void server_settle(struct httpsrv_server *s);
+
+#endif
