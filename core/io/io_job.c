@@ -104,7 +104,10 @@ check(const ec_async_job *j)
     case ECTP_COMPLETE_SYNC:
         break;
     case ECTP_COMPLETE_SEMAPHORE:
-        return j->r.sema != NULL ? 0 : EINVAL;
+        if (j->r.sema == NULL) {
+            return EINVAL;
+        }
+        break;
     case ECTP_COMPLETE_CALLBACK:
     case ECTP_COMPLETE_CALLBACK_SCHED:
     case ECTP_COMPLETE_CALLBACK_SCHED_INST:
