@@ -355,15 +355,18 @@ read_some(struct h1_conn *c)
     struct hs_h1 *h = c->h;
     size_t room = (size_t)(h->scratch + H1_SCRATCH - h->end);
     char *p = h->scratch + (h->end - h->scratch);
+    size_t wanted = SIZE_MAX;
     bool direct = false;
     char *own;
 
-    if (c->state == H1_BODY && h->cur == h->end && !c->body->is_chunked) {
-        size_t n = h->user->body_space(c->stream.user, &own);
-        if (n >= H1_NESTED_MIN || (n > 0 && n >= c->body->left)) {
-            room = n < c->body->left ? n : (size_t)c->body->left;
+    if (c->state == H1_BODY && h->cur == h->end) {
+        wanted = h->user->body_space(c->stream.user, &own);
+        if (own && !c->body->is_chunked && (wanted >= H1_NESTED_MIN || wanted >= c->body->left)) {
+            room = wanted < c->body->left ? wanted : (size_t)c->body->left;
             p = own;
             direct = true;
+        } else if (own) {
+            wanted = SIZE_MAX;
         }
     }
     if (!direct) {
@@ -371,6 +374,7 @@ read_some(struct h1_conn *c)
             return false;
         }
         room = room < H1_READ_MAX ? room : H1_READ_MAX;
+        room = room < wanted ? room : wanted;
     }
     ssize_t r = c->t->ops->read(c->t, p, room);
     if (r <= 0) {

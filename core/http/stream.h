@@ -70,7 +70,8 @@ struct hs_stream_user {
     /* A request head is complete; req and its bytes stay valid until begin returns (take copies before). Sets st->user and returns true,
      * or false when out of memory (the protocol answers 503 by itself). The response may be finished before it returns. */
     bool (*begin)(void *arg, struct hs_stream *st, const struct hs_request *req);
-    /* Memory where the next body bytes may be read straight into (*p, returned size); 0: use body. */
+    /* Memory where the next body bytes may be read straight into: *p, and its size is returned. *p NULL: there is none, use body; no more bytes than
+     * returned are wanted now (SIZE_MAX: no limit). */
     size_t (*body_space)(void *sess, char **p);
     /* Decoded body bytes; p NULL: n bytes lie in the space given. The session may finish or abort inside. */
     void (*body)(void *sess, const char *p, size_t n);

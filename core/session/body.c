@@ -33,6 +33,8 @@ body_fini(ec_httpsrv_session *s)
         hs_channel_free(b->channel);
         b->channel = NULL;
     }
+    io_wrapper_delref(b->unspool);
+    b->unspool = NULL;
     io_wrapper_delref(b->spool);
     b->spool = NULL;
     ec_string_free(b->str);
@@ -55,17 +57,28 @@ body_space(void *sess, char **p)
     ec_httpsrv_session *s = sess;
     struct session_body *b = &s->body;
 
+    *p = NULL;
+    if (b->mode == BODY_STREAM && !b->complete) {
+        return hs_channel_room(b->channel);
+    }
     if (b->mode != BODY_COLLECT || b->complete || s->req.content_length < 0) {
-        return 0;
+        return SIZE_MAX;
     }
     uint64_t left = (uint64_t)s->req.content_length - b->got;
     size_t n = b->collected.len > COLLECT_STEP ? b->collected.len : COLLECT_STEP; /* doubles: claims cost nothing */
     n = left < n ? (size_t)left : n;
     if (hs_buf_reserve(&b->collected, n) != 0) {
-        return 0;
+        return SIZE_MAX;
     }
     *p = b->collected.p + b->collected.len;
     return b->collected.cap - b->collected.len < left ? b->collected.cap - b->collected.len : (size_t)left;
+}
+
+/* Most bytes that get_string puts together. */
+static size_t
+collect_max(const ec_httpsrv_session *s)
+{
+    return (size_t)(s->body.max >= 0 ? s->body.max : s->env->limits.max_body);
 }
 
 static int
@@ -80,6 +93,13 @@ spool_write(struct session_body *b, const char *p, size_t n)
         n -= (size_t)w;
     }
     return 0;
+}
+
+/* There is no more room on the disk, or none for us. */
+static bool
+is_full(int err)
+{
+    return err == ENOSPC || err == EDQUOT || err == EFBIG;
 }
 
 void
@@ -109,8 +129,11 @@ body_data(void *sess, const char *p, size_t n)
     case BODY_STREAM:
         b->reader_waiting = false;
         err = hs_channel_write(b->channel, p, n);
+        if (!err && b->collecting && hs_channel_queued(b->channel) > collect_max(s)) {
+            err = EMSGSIZE;
+        }
         if (!err) {
-            want(s, hs_channel_room(b->channel) != 0, false);
+            want(s, hs_channel_room(b->channel) != 0, b->collecting);
         }
         break;
     case BODY_SPOOL: err = spool_write(b, p, n); break;
@@ -118,7 +141,7 @@ body_data(void *sess, const char *p, size_t n)
     }
     if (err) {
         want(s, false, false);
-        session_refuse(s, err == ENOSPC ? 507 : err == EMSGSIZE ? 413 : 503, err);
+        session_refuse(s, is_full(err) ? 507 : err == EMSGSIZE ? 413 : 503, err);
     }
 }
 
@@ -172,7 +195,7 @@ channel_room(void *arg)
 {
     ec_httpsrv_session *s = arg;
 
-    want(s, true, s->body.reader_waiting);
+    want(s, true, s->body.reader_waiting || s->body.collecting);
 }
 
 static void
@@ -181,7 +204,7 @@ channel_waiting(void *arg, bool on)
     ec_httpsrv_session *s = arg;
 
     s->body.reader_waiting = on;
-    want(s, true, on);
+    want(s, hs_channel_room(s->body.channel) != 0, on || s->body.collecting);
 }
 
 static int
@@ -260,14 +283,15 @@ start_collect(ec_httpsrv_session *s)
 
     switch (b->mode) {
     case BODY_UNREAD:
-        hs_buf_init(&b->collected, b->max >= 0 ? (size_t)b->max : (size_t)s->env->limits.max_body);
+        hs_buf_init(&b->collected, collect_max(s));
         b->mode = BODY_COLLECT;
         return 0;
     case BODY_STREAM:
         if (hs_channel_queued(b->channel) != b->got) {
             return EALREADY;
         }
-        hs_channel_set_marks(b->channel, b->max >= 0 ? (size_t)b->max : (size_t)s->env->limits.max_body, 0);
+        hs_channel_set_marks(b->channel, collect_max(s) + 1, 0);
+        b->collecting = true;
         return 0;
     case BODY_COLLECT:
     case BODY_SPOOL: return 0;
@@ -291,27 +315,34 @@ completed(ec_httpsrv_session *s)
     return b->err;
 }
 
-/* A spooled body comes back to memory when it fits. */
+/* A spooled body comes back to memory when it fits. EAGAIN: what is in a file has to be fetched first, and the C handler will be woken. */
 static int
 unspool(ec_httpsrv_session *s)
 {
     struct session_body *b = &s->body;
     char chunk[4096];
     ssize_t n;
+    int err = 0;
 
-    if (b->collected.len || b->got == 0) {
+    if (b->collected.len == b->got) {
         return 0;
     }
-    hs_buf_init(&b->collected, (size_t)s->env->limits.max_body);
-    io_object *io = io_wrapper_clone(b->spool);
-    if (!io) {
-        return errno;
+    if (!b->unspool) {
+        hs_buf_init(&b->collected, (size_t)s->env->limits.max_body);
+        b->unspool = io_wrapper_clone(b->spool);
+        if (!b->unspool) {
+            return errno;
+        }
+        err = io_wrapper_lseek(b->unspool, 0, SEEK_SET) < 0 ? errno : 0;
     }
-    int err = io_wrapper_lseek(io, 0, SEEK_SET) < 0 ? errno : 0;
-    while (!err && (n = io_wrapper_read(io, chunk, sizeof chunk)) != 0) {
+    while (!err && (n = io_wrapper_read(b->unspool, chunk, sizeof chunk)) != 0) {
         err = n < 0 ? errno : hs_buf_append(&b->collected, chunk, (size_t)n);
     }
-    io_wrapper_delref(io);
+    if (err == EAGAIN) {
+        return session_arm_io(s, b->unspool);
+    }
+    io_wrapper_delref(b->unspool);
+    b->unspool = NULL;
     if (err) {
         hs_buf_fini(&b->collected);
     }
@@ -326,10 +357,10 @@ hs_session_body_view(ec_httpsrv_session *s, struct hs_view *body)
     if (s->state == SESSION_ENDED) {
         return EBADF;
     }
-    int err = start_collect(s);
-    if (!err && b->max < 0 && s->req.content_length > s->env->limits.max_body) {
-        err = EMSGSIZE; /* lifted for streaming reads only */
+    if (b->max < 0 && s->req.content_length > s->env->limits.max_body) {
+        return EMSGSIZE; /* lifted for streaming reads only */
     }
+    int err = start_collect(s);
     err = err ? err : completed(s);
     if (!err && b->mode == BODY_SPOOL) {
         err = unspool(s);

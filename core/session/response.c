@@ -459,52 +459,6 @@ ec_httpsrv_response_string(ec_httpsrv_session *s, string *str)
 
 /* --- io_objects --- */
 
-static void
-immediate_ready(io_object *io, void *arg)
-{
-    ec_httpsrv_session *s = arg;
-
-    s->immediate = NULL;
-    io_wrapper_delref(io);
-    if (s->state != SESSION_ENDED) {
-        session_fire(s, ARMED_IO);
-    }
-    ec_httpsrv_session_delref(s);
-}
-
-void
-response_unwait(ec_httpsrv_session *s)
-{
-    io_object *io = s->immediate;
-
-    s->immediate = NULL;
-    (void)hs_io_wait(io, IO_WAIT_READ, NULL, NULL);
-    io_wrapper_delref(io);
-    ec_httpsrv_session_delref(s);
-}
-
-/* EAGAIN while a C handler's io is read: it is resumed when the io has more. EAGAIN, or why it cannot be. */
-static int
-arm_immediate(ec_httpsrv_session *s, io_object *io)
-{
-    if (s->self_waiting) {
-        return EAGAIN;
-    }
-    if (s->immediate && s->immediate != io) {
-        response_unwait(s);
-    }
-    if (!s->immediate) {
-        if (io_wrapper_wait(io, IO_WAIT_READ, immediate_ready, s) != 0) {
-            return errno;
-        }
-        io_wrapper_addref(io);
-        ec_httpsrv_session_addref(s);
-        s->immediate = io;
-    }
-    s->armed |= ARMED_IO;
-    return EAGAIN;
-}
-
 static int
 read_now(ec_httpsrv_session *s, io_object *io)
 {
@@ -519,7 +473,7 @@ read_now(ec_httpsrv_session *s, io_object *io)
             return 0;
         }
         if (n < 0) {
-            return errno == EAGAIN ? arm_immediate(s, io) : errno;
+            return errno == EAGAIN ? session_arm_io(s, io) : errno;
         }
         int err = check_body(s); /* the read may have led anywhere */
         if (!err) {

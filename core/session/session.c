@@ -176,6 +176,51 @@ session_arm(ec_httpsrv_session *s, enum hs_session_wait_for what)
     }
 }
 
+static void
+armed_io_ready(io_object *io, void *arg)
+{
+    ec_httpsrv_session *s = arg;
+
+    s->armed_io = NULL;
+    io_wrapper_delref(io);
+    if (s->state != SESSION_ENDED) {
+        session_fire(s, ARMED_IO);
+    }
+    ec_httpsrv_session_delref(s);
+}
+
+void
+session_disarm_io(ec_httpsrv_session *s)
+{
+    io_object *io = s->armed_io;
+
+    s->armed_io = NULL;
+    (void)hs_io_wait(io, IO_WAIT_READ, NULL, NULL);
+    io_wrapper_delref(io);
+    ec_httpsrv_session_delref(s);
+}
+
+int
+session_arm_io(ec_httpsrv_session *s, io_object *io)
+{
+    if (s->self_waiting) {
+        return EAGAIN;
+    }
+    if (s->armed_io && s->armed_io != io) {
+        session_disarm_io(s);
+    }
+    if (!s->armed_io) {
+        if (io_wrapper_wait(io, IO_WAIT_READ, armed_io_ready, s) != 0) {
+            return errno;
+        }
+        io_wrapper_addref(io);
+        ec_httpsrv_session_addref(s);
+        s->armed_io = io;
+    }
+    s->armed |= ARMED_IO;
+    return EAGAIN;
+}
+
 void
 session_fire(ec_httpsrv_session *s, unsigned bit)
 {
@@ -235,8 +280,8 @@ session_run(ec_httpsrv_session *s, bool first)
     s->state = SESSION_RUNNING;
     s->armed = 0;
     s->fired = false;
-    if (s->immediate) {
-        response_unwait(s);
+    if (s->armed_io) {
+        session_disarm_io(s);
     }
     int rc = first ? app->begin(s->env->app_arg, s) : app->again(s->env->app_arg, s);
     if (rc == EC_HTTPSRV_HANDLER_ASYNC && atomic_load(&s->suspend) != NOT_SUSPENDED) {
@@ -349,8 +394,8 @@ set_aborted(ec_httpsrv_session *s, int err)
     s->discard = s->options && s->options->abort_continue;
     s->tell_abort = true;
     wake_soon(s);
-    if (s->immediate) {
-        response_unwait(s);
+    if (s->armed_io) {
+        session_disarm_io(s);
     }
     body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
     wake_all(s, s->discard ? 0 : ECONNABORTED);
@@ -457,8 +502,8 @@ session_end(ec_httpsrv_session *s)
     if (s->pump_later.queued) {
         hs_deferred_cancel(env->loop, &s->pump_later);
     }
-    if (s->immediate) {
-        response_unwait(s);
+    if (s->armed_io) {
+        session_disarm_io(s);
     }
     segments_drop(s);
     if (s->body.mode != BODY_UNREAD) {

@@ -57,12 +57,13 @@ struct session_body {
     bool expected; /* the request has content */
     bool complete; /* nothing more will come; see err */
     bool reader_waiting; /* a reader of the channel has a wake-up armed */
+    bool collecting;     /* BODY_STREAM: somebody waits for all of it */
     int err;       /* 0, EMSGSIZE, ECONNABORTED, EPROTO, ETIMEDOUT, ENOSPC, ENOMEM */
     uint64_t got;
     int64_t max;              /* -1: none */
     struct hs_buf collected;  /* BODY_COLLECT, and what get_string gives */
     struct hs_channel *channel;
-    io_object *spool;
+    io_object *spool, *unspool; /* unspool: while it is being read back into memory */
     string *str;              /* get_string's, made once */
     const struct hs_field *trailers;
     const char *trailers_base;
@@ -124,7 +125,7 @@ struct _ec_httpsrv_session {
     struct segment *pinned; /* the pump is inside its io; */
     bool pinned_gone;       /* and it has left the queue meanwhile */
     io_object *io_waited;   /* the front io, a wake-up is armed */
-    io_object *immediate; /* response_io(io, 1) that gave EAGAIN: a wake-up is armed on it */
+    io_object *armed_io;    /* the one that has said EAGAIN to the C handler */
     void (*on_abort)(ec_httpsrv_session *sess, void *arg);
     const struct hs_session_binding *binding;
     struct {
@@ -190,6 +191,10 @@ void session_end(ec_httpsrv_session *s);
 void session_wake(ec_httpsrv_session *s, enum hs_session_wait_for what, int err);
 /* A function is about to give EAGAIN: the C handler is to be resumed when what comes. */
 void session_arm(ec_httpsrv_session *s, enum hs_session_wait_for what);
+/* The same for an io that has said EAGAIN. EAGAIN, or EBUSY or ENOMEM when there will be no waking. */
+int session_arm_io(ec_httpsrv_session *s, io_object *io);
+/* Cancels that; there must be one. */
+void session_disarm_io(ec_httpsrv_session *s);
 /* Something armed has come. */
 void session_fire(ec_httpsrv_session *s, unsigned bit);
 
@@ -233,7 +238,5 @@ int response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_vie
 void response_default_body(ec_httpsrv_session *s);
 /* Everything back to 200 without fields or content. */
 void response_clear(ec_httpsrv_session *s);
-/* Cancels the wake-up on the io of an immediate response_io; there must be one. */
-void response_unwait(ec_httpsrv_session *s);
 
 #endif
