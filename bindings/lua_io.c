@@ -549,7 +549,7 @@ l_close(lua_State *L)
     return 1;
 }
 
-/* clone(io) -> io at the same position */
+/* clone(io) -> io on the same bytes, at the start */
 static int
 l_clone(lua_State *L)
 {
@@ -559,17 +559,8 @@ l_clone(lua_State *L)
     if (box->io == NULL) {
         return fail_closed(L);
     }
-    const off_t ahead = (off_t)buffered(box);
     copy->io = io_wrapper_clone(box->io);
-    if (copy->io == NULL) {
-        return fail_io(L, box, errno);
-    }
-    if (ahead != 0 && io_wrapper_lseek(copy->io, -ahead, SEEK_CUR) < 0) {
-        const int err = errno;
-        hs_io_box_close(copy);
-        return fail_io(L, box, err);
-    }
-    return 1;
+    return copy->io != NULL ? 1 : fail_io(L, box, errno);
 }
 
 /* io_closed(io): for io.type and the like */

@@ -74,7 +74,7 @@ HTTPSRV_API io_object *io_wrapper_copy_memory(const char *blob, size_t len, int 
 HTTPSRV_API io_object *io_wrapper_open_tmpspool(void);
 /* An io of wrapper's methods on an existing handle; open is not called. */
 HTTPSRV_API io_object *io_wrapper_create_object(const io_wrapper *wrapper, void *handle);
-/* A second io on the same bytes with its own position. ENOTSUP when the kind cannot. */
+/* A second io on the same bytes with its own position, at first at the start. ENOTSUP when the kind cannot. */
 HTTPSRV_API io_object *io_wrapper_clone(io_object *io);
 /* The wrapper of a scheme ("file", "memory", …) or NULL with ENOENT. */
 HTTPSRV_API io_wrapper *io_wrapper_lookup(const char *scheme);

@@ -156,7 +156,7 @@ end
 methods.size = C.io_size
 --- Drops the script's reference: a response that streams the io goes on. Later calls give nil, "io is closed", "EBADF".
 methods.close = C.io_close
---- A second io on the same bytes, with a position of its own, at first the same.
+--- A second io on the same bytes, with a position of its own, at first at the start.
 methods.clone = C.io_clone
 
 C.io_meta.__index = methods
