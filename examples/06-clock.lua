@@ -50,12 +50,13 @@ local BODY = [[
     <div><dt>pages watching</dt><dd id="watching">–</dd></div>
     <div><dt>Lua memory</dt><dd id="memory">–</dd></div>
   </dl>
-  <svg id="graph" viewBox="0 0 120 30" preserveAspectRatio="none" role="img" aria-label="Lua memory over time">
+  <p class="quiet">Lua memory, the last minute</p>
+  <svg viewBox="0 0 120 30" preserveAspectRatio="none" aria-hidden="true">
     <polyline fill="none" stroke="currentColor" vector-effect="non-scaling-stroke"/>
   </svg>
 </div>
 <h2>As it comes over the wire</h2>
-<pre id="wire" aria-live="off">connecting…</pre>
+<pre id="wire">connecting…</pre>
 <script>
 const by = id => document.getElementById(id);
 const points = [], lines = [];

@@ -20,7 +20,8 @@ describe("examples", function()
   end)
 
   teardown(function()
-    server:stop()
+    local status, log = server:stop()
+    assert.are.equal(0, status, log)
   end)
 
   after_each(function()

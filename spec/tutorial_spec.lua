@@ -60,10 +60,9 @@ describe("tutorial", function()
   end)
 
   teardown(function()
-    if server then
-      server:stop()
-    end
     client.shell('rm -rf "$1"', place)
+    local status, log = server:stop()
+    assert.are.equal(0, status, log)
   end)
 
   it("has files and commands", function()

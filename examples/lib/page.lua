@@ -41,6 +41,7 @@ summary { cursor: pointer; color: var(--quiet); font-size: .9rem; }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; margin: 0 0 1rem; }
 dt { color: var(--quiet); font-size: .85rem; }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
+#wire { white-space: pre-wrap; }
 svg { display: block; width: 100%; height: 4rem; color: var(--accent); margin-bottom: .65rem; }
 ol { list-style: none; margin: 0 0 .75rem; padding: 0; min-height: 12rem; max-height: 50vh; overflow-y: auto; }
 li { overflow-wrap: anywhere; }

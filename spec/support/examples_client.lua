@@ -5,6 +5,7 @@ local httpsrv = require "httpsrv"
 local M = {}
 
 local START_SECONDS = 20
+local STOP_SECONDS = 10
 
 -- The process that runs the spec is the parent of this shell.
 local SELF = 'exec "$(readlink "/proc/$PPID/exe")" "$@"'
@@ -150,11 +151,23 @@ function server:request(method, target, options)
   return r.status, body, r.headers
 end
 
---- Ends the server at once.
+--- Stops the server as an administrator would, and removes its directory.
+-- @return its exit status, or what killed it, and its log
 function server:stop()
-  self.child:kill(9)
-  self.child:wait()
+  local ended = httpsrv.spawn(function()
+    return self.child:wait()
+  end)
+  -- The second TERM does not wait for connections that a failed test has left open.
+  for _, signal in ipairs({ 15, 15, 9 }) do
+    self.child:kill(signal)
+    if ended:wait(httpsrv.now() + STOP_SECONDS) ~= nil then
+      break
+    end
+  end
+  local log = self:log()
   M.shell('rm -rf "$1"', self.place)
+  local _, status, killed = ended:wait()
+  return status or killed, log
 end
 
 --- What the server has logged.
