@@ -127,7 +127,7 @@ feed_chunked(struct h1_conn *c)
 {
     struct hs_h1 *h = c->h;
     struct h1_body *b = c->body;
-    struct hs_view data;
+    struct hs_view data = { NULL, 0 };
     struct hs_refusal why = { 400, NULL };
     size_t used = 0;
     enum hs_chunked_result r =
