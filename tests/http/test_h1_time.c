@@ -255,20 +255,18 @@ ruling_12_a_client_that_reads_slowly_is_served(void **state)
 {
     struct rig *r = *state;
     struct rig_client c;
-    size_t got = 0;
 
     rig_connect(r, &c);
     rig_read_on(&c, false);
     (void)rig_sends(&c, "GET /large HTTP/1.1\r\n" HEAD);
     for (int i = 0; i < 200 && r->requests_ended == 0; i++) {
         rig_advance(r, 20 * HS_SEC);
-        got += rig_read(&c, 32 * 1024);
+        (void)rig_read(&c, 32 * 1024);
     }
     assert_int_equal(r->requests_ended, 1);
     assert_false(c.reset);
     rig_read_on(&c, true);
     rig_settle(r);
-    (void)got;
     assert_in_range(c.in.len, 1024 * 1024, 1024 * 1024 + 1024);
     rig_disconnect(&c, false);
 }
