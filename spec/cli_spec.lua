@@ -290,7 +290,9 @@ GET     / (exact)      app/one.lua:6
     end)
 
     it("refuses more than one process for now", function()
-      fails("app --workers 2", 2, "workers must be 0")
+      fails("app --workers 2", 2, "httpsrv: --workers: must be 0")
+      file("app/config.lua", "return { workers = 2 }")
+      fails("app", 1, "httpsrv: app/config.lua: workers: must be 0")
     end)
 
     it("names an address in use", function()

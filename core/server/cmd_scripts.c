@@ -63,18 +63,17 @@ look_at_config(struct look *k)
 {
     char *own = k->settings.config == NULL ? hs_scripts_config(&k->place) : NULL;
     const char *file = k->settings.config != NULL ? k->settings.config : own;
-    char why[256];
+    char message[1024];
 
     if (file != NULL) {
         int err = hs_config_file_read(&k->settings, file, HS_CONFIG_SECONDS, on_config_problem, k);
         if (err == ENOENT && own == NULL) {
-            char message[1024];
             (void)snprintf(message, sizeof message, "%s: %s", file, strerror(err));
             tell(k, message);
         }
     }
-    if (hs_settings_check(&k->settings, why, sizeof why) != 0) {
-        tell(k, why);
+    if (hs_command_check_settings(&k->settings, file, message, sizeof message) != 0) {
+        tell(k, message);
     }
     free(own);
 }

@@ -24,11 +24,12 @@ complain_of_config(void *arg, const char *message)
     hs_command_complain("%s", message);
 }
 
-/* Reads the configuration file of a place, when there is one. An exit status. */
+/* Reads the configuration file of a place, when there is one, and checks all settings. An exit status. */
 static int
 read_config(struct hs_settings *settings, const char *path)
 {
     struct hs_scripts_place place;
+    char message[1024];
 
     int err = hs_scripts_find(path, &place);
     if (err != 0) {
@@ -43,9 +44,13 @@ read_config(struct hs_settings *settings, const char *path)
     } else if (err == ENOENT) {
         hs_command_complain("%s: %s", file, strerror(err));
     }
+    int status = err != 0 ? HS_EXIT_FAILED : hs_command_check_settings(settings, file, message, sizeof message);
+    if (err == 0 && status != 0) {
+        hs_command_complain("%s", message);
+    }
     free(own);
     hs_scripts_place_fini(&place);
-    return err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED;
+    return status;
 }
 
 /* One line: where it listens, what it serves. */
@@ -105,7 +110,6 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
 {
     struct httpsrv_server *server;
     struct hs_command_line line;
-    char why[256];
 
     if (httpsrv_server_new(&server) != 0) {
         hs_command_complain("out of memory");
@@ -124,10 +128,6 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
     }
     if (status == 0) {
         status = read_config(settings, path);
-    }
-    if (status == 0 && hs_settings_check(settings, why, sizeof why) != 0) {
-        hs_command_complain("%s", why);
-        status = HS_EXIT_USAGE;
     }
     if (status == 0) {
         hs_log_set_level((enum hs_log_level)settings->log_level);

@@ -197,15 +197,15 @@ unknown_option(const struct hs_command *self, const char *name, int n)
 
 /* The setting that an option of n bytes names; *off: it was --no-NAME of a flag. */
 static const struct hs_setting *
-find_option(const struct hs_command *self, const char *name, int n, bool *off)
+find_option(const struct hs_command *self, const char *name, size_t n, bool *off)
 {
     char word[64];
 
     *off = false;
-    if (n <= 0 || (size_t)n >= sizeof word) {
+    if (n == 0 || n >= sizeof word) {
         return NULL;
     }
-    memcpy(word, name, (size_t)n);
+    memcpy(word, name, n);
     word[n] = '\0';
     const struct hs_setting *s = hs_setting_find(word);
     if (s == NULL && strncmp(word, "no-", 3) == 0) {
@@ -226,7 +226,7 @@ parse_option(const struct hs_command *self, int argc, char **argv, int *i, struc
     char why[512];
     bool off;
 
-    const struct hs_setting *s = find_option(self, name, n, &off);
+    const struct hs_setting *s = find_option(self, name, (size_t)n, &off);
     if (s == NULL) {
         return unknown_option(self, name, n);
     }
@@ -275,6 +275,23 @@ hs_command_parse(const struct hs_command *self, int argc, char **argv, struct hs
         }
     }
     return 0;
+}
+
+int
+hs_command_check_settings(const struct hs_settings *settings, const char *file, char *message, size_t size)
+{
+    const struct hs_setting *which;
+    char why[256];
+
+    if (hs_settings_check(settings, &which, why, sizeof why) == 0) {
+        return 0;
+    }
+    if (file != NULL && hs_setting_source_of(settings, which) == HS_SOURCE_FILE) {
+        (void)snprintf(message, size, "%s: %s: %s", file, which->name, why);
+        return HS_EXIT_FAILED;
+    }
+    (void)snprintf(message, size, "--%s: %s", which->name, why);
+    return HS_EXIT_USAGE;
 }
 
 const char *

@@ -179,14 +179,10 @@ httpsrv_server_address(const struct httpsrv_server *s, size_t i)
 static int
 open_listeners(struct httpsrv_server *s)
 {
-    const struct hs_setting *which = hs_setting_find("listen");
-    size_t place = 0;
+    enum hs_setting_source source = hs_setting_source_of(&s->settings, hs_setting_find("listen"));
     int err = 0;
 
-    while (hs_setting_at(place) != which) {
-        place++;
-    }
-    if (s->listeners != NULL && hs_listeners_count(s->listeners) != 0 && s->settings.source[place] == HS_SOURCE_DEFAULT) {
+    if (s->listeners != NULL && hs_listeners_count(s->listeners) != 0 && source == HS_SOURCE_DEFAULT) {
         return 0;
     }
     for (size_t i = 0; i < s->settings.listen.n && err == 0; i++) {
@@ -352,6 +348,7 @@ load(struct httpsrv_server *s, const char *path)
 int
 httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
 {
+    const struct hs_setting *which;
     char why[256];
 
     int err = check_new(s);
@@ -359,9 +356,9 @@ httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
         return err;
     }
     s->error[0] = '\0';
-    err = hs_settings_check(&s->settings, why, sizeof why);
+    err = hs_settings_check(&s->settings, &which, why, sizeof why);
     if (err != 0) {
-        return server_fail(s, err, "%s", why);
+        return server_fail(s, err, "%s: %s", which->name, why);
     }
     ignore_sigpipe();
     err = make_floors(s);

@@ -485,20 +485,31 @@ hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char
     return err;
 }
 
+enum hs_setting_source
+hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which)
+{
+    return (enum hs_setting_source)s->source[which - table];
+}
+
+static int
+refuse(const char *name, const char *reason, const struct hs_setting **which, char *why, size_t size)
+{
+    *which = hs_setting_find(name);
+    (void)snprintf(why, size, "%s", reason);
+    return EINVAL;
+}
+
 int
-hs_settings_check(const struct hs_settings *s, char *why, size_t size)
+hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size)
 {
     if (s->workers != 0) {
-        (void)snprintf(why, size, "workers must be 0: this version runs everything in one process");
-        return EINVAL;
+        return refuse("workers", "must be 0: this version runs everything in one process", which, why, size);
     }
     if (s->response_low > s->response_high) {
-        (void)snprintf(why, size, "response-low must not be more than response-high");
-        return EINVAL;
+        return refuse("response-low", "must not be more than response-high", which, why, size);
     }
     if (s->target_size > s->head_size) {
-        (void)snprintf(why, size, "target-size must not be more than head-size");
-        return EINVAL;
+        return refuse("target-size", "must not be more than head-size", which, why, size);
     }
     return 0;
 }

@@ -71,8 +71,10 @@ const struct hs_setting *hs_setting_like(const char *name);
  * ENOMEM, why says so. */
 int hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char *text, enum hs_setting_source source, char *why,
                    size_t size);
-/* Checks that hold between values: 0, or EINVAL and why names the settings. */
-int hs_settings_check(const struct hs_settings *s, char *why, size_t size);
+/* Checks beyond a single value: 0, or EINVAL with the setting that is wrong and why. */
+int hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size);
+/* Where the value comes from. */
+enum hs_setting_source hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which);
 
 /* The value as text as it can be set, lists with blanks between. Returns the length that it has without the cut, as snprintf(3). */
 int hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size);

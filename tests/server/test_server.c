@@ -61,7 +61,7 @@ settings_by_name(void **state)
     assert_string_equal(httpsrv_server_error(w.server), "/no/such/config.lua: No such file or directory");
     assert_int_equal(httpsrv_server_set(w.server, "workers", "2"), 0);
     assert_int_equal(httpsrv_server_start(w.server, NULL), EINVAL);
-    assert_non_null(strstr(httpsrv_server_error(w.server), "workers must be 0"));
+    assert_non_null(strstr(httpsrv_server_error(w.server), "workers: must be 0"));
     world_free(&w);
     world_new(&w);
     start(&w);

@@ -15,6 +15,9 @@
 #include "base/log.h"
 #include "io/loop.h"
 
+static char why[256];
+static const struct hs_setting *which;
+
 static struct hs_settings *
 fresh(void)
 {
@@ -23,15 +26,14 @@ fresh(void)
     return &s;
 }
 
-static char why[256];
 
 static int
 set(struct hs_settings *s, const char *name, const char *text)
 {
-    const struct hs_setting *which = hs_setting_find(name);
-    assert_non_null(which);
+    const struct hs_setting *setting = hs_setting_find(name);
+    assert_non_null(setting);
     why[0] = '\0';
-    return hs_setting_set(s, which, text, HS_SOURCE_COMMAND, why, sizeof why);
+    return hs_setting_set(s, setting, text, HS_SOURCE_COMMAND, why, sizeof why);
 }
 
 static void
@@ -58,7 +60,7 @@ defaults_are_those_of_the_design(void **state)
     assert_int_equal(s->log_level, HS_LOG_INFO);
     assert_int_equal(s->workers, 0);
     assert_null(s->config);
-    assert_int_equal(hs_settings_check(s, why, sizeof why), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
     hs_settings_fini(s);
 }
 
@@ -68,8 +70,8 @@ every_setting_is_described_and_formats_as_it_is_set(void **state)
     (void)state;
     struct hs_settings *s = fresh();
     for (size_t i = 0; hs_setting_at(i) != NULL; i++) {
-        const struct hs_setting *which = hs_setting_at(i);
         char text[64];
+        which = hs_setting_at(i);
         assert_non_null(which->help);
         assert_true(which->type == HS_SETTING_FLAG ? which->value == NULL : which->value != NULL);
         assert_ptr_equal(hs_setting_find(which->name), which);
@@ -243,16 +245,17 @@ values_that_contradict_each_other(void **state)
     (void)state;
     struct hs_settings *s = fresh();
     assert_int_equal(set(s, "workers", "2"), 0);
-    assert_int_equal(hs_settings_check(s, why, sizeof why), EINVAL);
-    assert_string_equal(why, "workers must be 0: this version runs everything in one process");
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
+    assert_string_equal(which->name, "workers");
+    assert_string_equal(why, "must be 0: this version runs everything in one process");
     assert_int_equal(set(s, "workers", "0"), 0);
     assert_int_equal(set(s, "response-low", "1M"), 0);
-    assert_int_equal(hs_settings_check(s, why, sizeof why), EINVAL);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
     assert_int_equal(set(s, "response-low", "1K"), 0);
     assert_int_equal(set(s, "head-size", "1K"), 0);
-    assert_int_equal(hs_settings_check(s, why, sizeof why), EINVAL);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
     assert_int_equal(set(s, "target-size", "1K"), 0);
-    assert_int_equal(hs_settings_check(s, why, sizeof why), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
     hs_settings_fini(s);
 }
 
