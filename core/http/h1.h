@@ -29,6 +29,7 @@ struct hs_h1_stats {
     size_t live, idle, lingering;
 };
 
+/* The values named above. */
 void hs_h1_limits_default(struct hs_h1_limits *l);
 /* 0, ENOMEM. user and its arg live as long. */
 int hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct hs_stream_user *user, void *arg, struct hs_h1 **out);

@@ -1,6 +1,6 @@
---- The methods that most handlers use, in a form that the JIT compiler compiles whole: FFI calls of leaf functions (bindings/lua_fast.c).
--- Whatever is not the simple case goes to the C function of the same method, which has the last word on arguments, errors and waits. Where the
--- JIT compiler is off, FFI calls cost more than C functions, and the C functions stay.
+--- The methods that most handlers use, in a form that the JIT compiler compiles whole: FFI calls of leaf functions
+-- (bindings/lua_fast.c). Whatever is not the simple case goes to the C function of the same method, which has the last word on
+-- arguments, errors and waits. Where the JIT compiler is off, FFI calls cost more than C functions, and the C functions stay.
 -- @module httpsrv.fast
 
 local ffi = jit.status() and require "ffi"
