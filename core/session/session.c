@@ -397,8 +397,8 @@ set_aborted(ec_httpsrv_session *s, int err)
     if (s->armed_io) {
         session_disarm_io(s);
     }
-    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
     wake_all(s, s->discard ? 0 : ECONNABORTED);
+    body_end(s, err, (struct hs_view){ 0 }, NULL, 0);
 }
 
 void
