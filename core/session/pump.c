@@ -427,8 +427,15 @@ pump_head(ec_httpsrv_session *s)
             hs_log(HS_LOG_ERROR, "reading the response's io: %s", strerror(errno));
             segments_unwait(s);
             fail_early(s);
-        } else if (r == STEP_WAIT && !s->final && !s->flush_wanted) {
-            return STEP_WAIT;
+        } else if (r == STEP_WAIT && !s->flush_wanted) {
+            if (!s->final) {
+                return STEP_WAIT;
+            }
+            if (!s->head_waited) { /* a source that begins when it is first read has one turn to fail in */
+                s->head_waited = true;
+                pump_soon(s);
+                return STEP_WAIT;
+            }
         }
     } else if (!s->final && !s->flush_wanted && s->queued <= s->env->limits.response_high) {
         return STEP_WAIT;

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/live.h"
 #include "base/log.h"
@@ -250,8 +251,46 @@ session_gives_up(const ec_httpsrv_session *s)
 }
 
 static void
+on_handler_timeout(void *arg)
+{
+    session_refuse(arg, 503, ETIMEDOUT);
+}
+
+/* Starts the clock of a handler that has suspended for the first time, where its route sets one. 0 or ENOMEM. */
+static int
+start_handler_timer(ec_httpsrv_session *s)
+{
+    if (!s->options || s->options->handler_timeout <= 0 || s->handler_timer) {
+        return 0;
+    }
+    struct hs_timer *t = malloc(sizeof *t);
+    if (!t) {
+        return ENOMEM;
+    }
+    hs_timer_init(t, s->env->loop, on_handler_timeout, s);
+    int err = hs_timer_set(t, s->options->handler_timeout);
+    if (err) {
+        free(t);
+        return err;
+    }
+    s->handler_timer = t;
+    return 0;
+}
+
+static void
+stop_handler_timer(ec_httpsrv_session *s)
+{
+    if (s->handler_timer) {
+        hs_timer_cancel(s->handler_timer);
+        free(s->handler_timer);
+        s->handler_timer = NULL;
+    }
+}
+
+static void
 handler_ended(ec_httpsrv_session *s)
 {
+    stop_handler_timer(s);
     if (s->state == SESSION_ENDED) {
         return;
     }
@@ -294,6 +333,9 @@ session_run(ec_httpsrv_session *s, bool first)
             s->st = NULL;
             st->ops->abort(st);
             session_abort(s, ECONNABORTED);
+        }
+        if (start_handler_timer(s) != 0) {
+            session_refuse(s, 503, ENOMEM);
         }
         if (s->fired) {
             (void)ec_httpsrv_session_resume(s, 0);

@@ -103,6 +103,7 @@ struct _ec_httpsrv_session {
     bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin, tell_abort;
     bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, pump_again, waiting_writable, failed;
     bool script_close, script_date;
+    bool head_waited; /* the head has waited a turn for the io at the front */
     bool fired;     /* what was armed came while the handler was still running */
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
@@ -126,6 +127,7 @@ struct _ec_httpsrv_session {
     bool pinned_gone;       /* and it has left the queue meanwhile */
     io_object *io_waited;   /* the front io, a wake-up is armed */
     io_object *armed_io;    /* the one that has said EAGAIN to the C handler */
+    struct hs_timer *handler_timer; /* runs while the handler of a route with a handler_timeout is suspended; few have one */
     void (*on_abort)(ec_httpsrv_session *sess, void *arg);
     const struct hs_session_binding *binding;
     struct {
