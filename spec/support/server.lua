@@ -105,9 +105,10 @@ function conn:close() self.io:close() end
 
 --- Whether nothing arrives for so long.
 function conn:silent(seconds)
-  local task = self.reading or httpsrv.spawn(function() return self.io:read(0) end)
-  self.reading = nil
-  return not task:wait(httpsrv.now() + seconds)
+  local task = httpsrv.spawn(function() return self.io:read(1) end)
+  local ended = task:wait(httpsrv.now() + seconds)
+  task:cancel()
+  return ended == nil
 end
 
 local function timely_read(self, format)
