@@ -1,26 +1,22 @@
 -- What the examples do, as their clients see it: each is served as "make run" serves them.
-local client = require "support.examples_client"
+local support = require "support.server"
 local httpsrv = require "httpsrv"
 local cjson = require "cjson"
 
-local within = client.within
-
 -- A spec that has to end in time.
 local function timely(name, fn)
-  it(name, function()
-    within(20, fn)
-  end)
+  it(name, support.timed(fn))
 end
 
 describe("examples", function()
   local server
 
   setup(function()
-    server = client.serve("examples")
+    server = assert(support.start("examples"))
   end)
 
   teardown(function()
-    local status, log = server:stop()
+    local status, _, log = server:stop()
     assert.are.equal(0, status, log)
   end)
 
@@ -28,12 +24,29 @@ describe("examples", function()
     assert.is_nil(server:log():match("error[^\n]*"))
   end)
 
+  local function request(method, target, body)
+    local r = server:request(method, target, { body = body })
+    assert.is_nil(r.broken)
+    return r.status, r.body, r.headers
+  end
+
   local function get(target)
-    return server:request("GET", target)
+    return request("GET", target)
+  end
+
+  -- Sends a request whose response is read as it comes.
+  local function start(method, target, ...)
+    local c = server:connect()
+    assert(c:request(method, target, { headers = { ... } }))
+    return c
+  end
+
+  local function send_chunk(c, text)
+    assert(c:send(("%x\r\n"):format(#text), text, "\r\n"))
   end
 
   local function json(method, target, value)
-    local status, body, headers = server:request(method, target, { body = value and cjson.encode(value) })
+    local status, body, headers = request(method, target, value and cjson.encode(value))
     return status, body ~= "" and cjson.decode(body) or nil, headers
   end
 
@@ -45,7 +58,7 @@ describe("examples", function()
     end)
 
     timely("lists each file of the folder with its code", function()
-      local _, names = client.shell("cd examples && ls *.lua")
+      local _, names = support.shell("cd examples && ls *.lua")
       local count = 0
       for name in names:gmatch("[^\n]+") do
         count = count + 1
@@ -99,7 +112,7 @@ describe("examples", function()
     end)
 
     timely("is for GET", function()
-      assert.are.equal(405, (server:request("POST", "/hello", { body = "x" })))
+      assert.are.equal(405, (request("POST", "/hello", "x")))
     end)
   end)
 
@@ -135,11 +148,11 @@ describe("examples", function()
 
     timely("refuse what is no note", function()
       for _, body in ipairs({ "{", "[]", "5", "null", '{"text": 5}', "" }) do
-        local status, answer = server:request("POST", "/notes", { body = body })
+        local status, answer = request("POST", "/notes", body)
         assert.are.equal("400 " .. body, status .. " " .. body)
         assert.is_string(cjson.decode(answer).error)
       end
-      assert.are.equal(413, (server:request("POST", "/notes", { body = ("x"):rep(70000) })))
+      assert.are.equal(413, (request("POST", "/notes", ("x"):rep(70000))))
     end)
   end)
 
@@ -159,56 +172,56 @@ describe("examples", function()
     end
 
     timely("come back as they were sent, to several at once", function()
-      local status = server:request("PUT", "/files/one.bin", { body = DATA })
+      local status = request("PUT", "/files/one.bin", DATA)
       assert.are.equal(201, status)
       assert.are.equal(#DATA, names()["one.bin"])
 
-      local first, second = server:open("GET", "/files/one.bin"), server:open("GET", "/files/one.bin")
-      assert.are.equal(#DATA, first.left)
-      assert.are.equal("attachment", first.headers["content-disposition"])
-      assert.is_true(second:body() == DATA)
-      assert.are.equal(204, (server:request("DELETE", "/files/one.bin")))
-      assert.is_true(first:body() == DATA)
-      first:close()
-      second:close()
+      local slow = start("GET", "/files/one.bin")
+      local headers = slow:head().headers
+      assert.are.equal(tostring(#DATA), headers["content-length"])
+      assert.are.equal("attachment", headers["content-disposition"])
+      assert.is_true(select(2, get("/files/one.bin")) == DATA)
+      assert.are.equal(204, (request("DELETE", "/files/one.bin")))
+      assert.is_true(slow.io:read(#DATA) == DATA)
+      slow:close()
       assert.are.equal(404, (get("/files/one.bin")))
-      assert.are.equal(404, (server:request("DELETE", "/files/one.bin")))
+      assert.are.equal(404, (request("DELETE", "/files/one.bin")))
     end)
 
     timely("of unknown length are taken too, and replaced", function()
       for _, text in ipairs({ "first", "second one" }) do
-        local r = server:start("PUT", "/files/two", { chunked = true })
+        local c = start("PUT", "/files/two", "Transfer-Encoding: chunked")
         for letter in text:gmatch(".") do
-          r:send(letter)
+          send_chunk(c, letter)
         end
-        r:finish()
-        local status, file = r:head().status, r:body()
-        r:close()
-        assert.are.equal(text == "first" and 201 or 200, status)
-        assert.are.equal(#text, cjson.decode(file).size)
+        send_chunk(c, "")
+        local r = c:response()
+        c:close()
+        assert.are.equal(text == "first" and 201 or 200, r.status)
+        assert.are.equal(#text, cjson.decode(r.body).size)
         assert.are.equal(text, (select(2, get("/files/two"))))
       end
-      server:request("DELETE", "/files/two")
+      request("DELETE", "/files/two")
     end)
 
     timely("need a name, and there is a limit to their number", function()
-      assert.are.equal(400, (server:request("PUT", "/files/", { body = "x" })))
+      assert.are.equal(400, (request("PUT", "/files/", "x")))
       for i = 1, 16 do
-        assert.are.equal(201, (server:request("PUT", "/files/n" .. i, { body = "x" })))
+        assert.are.equal(201, (request("PUT", "/files/n" .. i, "x")))
       end
-      assert.are.equal(507, (server:request("PUT", "/files/n17", { body = "x" })))
-      assert.are.equal(200, (server:request("PUT", "/files/n1", { body = "y" })))
+      assert.are.equal(507, (request("PUT", "/files/n17", "x")))
+      assert.are.equal(200, (request("PUT", "/files/n1", "y")))
       for i = 1, 16 do
-        assert.are.equal(204, (server:request("DELETE", "/files/n" .. i)))
+        assert.are.equal(204, (request("DELETE", "/files/n" .. i)))
       end
       assert.are.equal("[]", (select(2, get("/files"))))
     end)
 
     timely("that break off are not kept", function()
-      local io = assert(httpsrv.io.connect("unix:" .. server.socket))
-      assert(io:write("PUT /files/half HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf"))
+      local c = start("PUT", "/files/half", "Content-Length: 1000")
+      assert(c:send("half"))
       httpsrv.sleep(0.1)
-      io:close()
+      c:close()
       httpsrv.sleep(0.1)
       assert.is_nil(names().half)
     end)
@@ -216,15 +229,15 @@ describe("examples", function()
 
   describe("upper", function()
     timely("answers while the upload goes on", function()
-      local r = server:start("POST", "/upper", { chunked = true })
-      r:send("hello ")
-      assert.are.equal(200, r:head().status)
-      assert.are.equal("HELLO ", r:piece())
-      r:send("there")
-      assert.are.equal("THERE", r:piece())
-      r:finish()
-      assert.is_nil(r:piece())
-      r:close()
+      local c = start("POST", "/upper", "Transfer-Encoding: chunked")
+      send_chunk(c, "hello ")
+      assert.are.equal(200, c:head().status)
+      assert.are.equal("HELLO ", c:chunk())
+      send_chunk(c, "there")
+      assert.are.equal("THERE", c:chunk())
+      send_chunk(c, "")
+      assert.are.same({ nil, nil }, { c:chunk() })
+      c:close()
     end)
 
     timely("takes a body of any length", function()
@@ -233,7 +246,7 @@ describe("examples", function()
         b=$(head -c 50000000 /dev/zero | tr '\0' A | cksum)
         [ "$a" = "$b" ]
       ]]
-      assert.are.equal(0, (client.shell(script, server.socket)))
+      assert.are.equal(0, (support.shell(script, server.socket)))
     end)
   end)
 
@@ -252,20 +265,22 @@ describe("examples", function()
     end)
 
     timely("sends each line when it is written", function()
-      local r = server:open("GET", "/count?to=3&pause=0.2")
-      assert.are.equal("1\n", r:piece())
+      local c = start("GET", "/count?to=3&pause=0.2")
+      c:head()
+      assert.are.equal("1\n", c:chunk())
       local begun = httpsrv.now()
-      assert.are.equal("2\n3\n", r:body())
+      assert.are.equal("2\n", c:chunk())
       assert.is_true(httpsrv.now() - begun > 0.1)
-      r:close()
+      assert.are.equal("3\n", c:chunk())
+      c:close()
     end)
   end)
 
   describe("clock", function()
-    local function event(r)
+    local function event(c)
       local text = ""
       repeat
-        text = text .. assert(r:piece(), "the stream ended")
+        text = text .. assert(c:chunk(), "the stream ended")
       until text:find("\n\n", 1, true)
       return cjson.decode(text:match("^data: (%b{})\n\n$"))
     end
@@ -277,13 +292,15 @@ describe("examples", function()
     end)
 
     timely("sends an event each second, and knows who watches", function()
-      local one = server:open("GET", "/clock/events")
-      assert.are.same({ 200, "text/event-stream" }, { one.status, one.headers["content-type"] })
+      local one = start("GET", "/clock/events")
+      local head = one:head()
+      assert.are.same({ 200, "text/event-stream" }, { head.status, head.headers["content-type"] })
       local first = event(one)
       assert.is_truthy(first.time:find("^%d%d:%d%d:%d%d$"))
       assert.are.equal(1, first.watching)
 
-      local two = server:open("GET", "/clock/events")
+      local two = start("GET", "/clock/events")
+      two:head()
       assert.are.equal(2, event(two).watching)
       two:close()
       -- The one that left is seen within the next event, or the one after.
@@ -301,21 +318,16 @@ describe("examples", function()
 
   describe("child", function()
     timely("gives its output as it comes", function()
-      local r = server:open("GET", "/child")
-      local process = r:piece():match("^line 1 of process (%d+)\n$")
+      local c = start("GET", "/child")
+      c:head()
+      local process = c:chunk():match("^line 1 of process (%d+)\n$")
       assert.is_string(process)
-      r:close()
+      c:close()
 
       -- The client is gone, and so is the program soon.
-      local alive
-      for _ = 1, 50 do
-        alive = client.shell('kill -0 "$1" 2>/dev/null', process) == 0
-        if not alive then
-          break
-        end
-        httpsrv.sleep(0.02)
-      end
-      assert.is_false(alive)
+      support.eventually(function()
+        return support.shell('kill -0 "$1" 2>/dev/null', process) ~= 0
+      end)
     end)
 
     timely("is read to its end", function()
@@ -325,15 +337,15 @@ describe("examples", function()
     end)
 
     timely("takes the upload as its input", function()
-      local _, body = server:request("POST", "/sort", { body = "pear\napple\nfig\n" })
+      local _, body = request("POST", "/sort", "pear\napple\nfig\n")
       assert.are.equal("apple\nfig\npear\n", body)
-      assert.are.equal("", (select(2, server:request("PUT", "/sort", { body = "" }))))
+      assert.are.equal("", (select(2, request("PUT", "/sort", ""))))
 
       local lines = {}
       for i = 1, 100000 do
         lines[i] = ("%06d\n"):format(100000 - i)
       end
-      _, body = server:request("POST", "/sort", { body = table.concat(lines) })
+      _, body = request("POST", "/sort", table.concat(lines))
       table.sort(lines)
       assert.is_true(body == table.concat(lines))
     end)
@@ -374,10 +386,10 @@ describe("examples", function()
     end)
 
     timely("refuses what is no message", function()
-      local status, body = server:request("POST", "/chat/messages", { body = '{"name": "Ada"}' })
+      local status, body = request("POST", "/chat/messages", '{"name": "Ada"}')
       assert.are.equal(400, status)
       assert.is_truthy(body:find("a message looks like", 1, true))
-      assert.are.equal(413, (server:request("POST", "/chat/messages", { body = ("x"):rep(5000) })))
+      assert.are.equal(413, (request("POST", "/chat/messages", ("x"):rep(5000))))
     end)
 
     timely("has a page", function()

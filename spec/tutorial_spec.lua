@@ -1,6 +1,6 @@
 -- docs/tutorial.md does what it says: its files are put where their first lines say, looked at by "check" and served, and its
 -- commands print what is shown.
-local client = require "support.examples_client"
+local support = require "support.server"
 
 local SECONDS = 60
 
@@ -27,12 +27,6 @@ local function commands(text)
   return list
 end
 
-local function write(name, text)
-  local file = assert(io.open(name, "w"))
-  assert(file:write(text))
-  assert(file:close())
-end
-
 describe("tutorial", function()
   local place, server
   local scripts, consoles = {}, {}
@@ -48,20 +42,17 @@ describe("tutorial", function()
     end
     file:close()
 
-    local _, made = client.shell("mktemp -d")
-    place = made:gsub("\n", "")
-    assert(client.shell('mkdir "$1/site"', place) == 0)
+    local files = {}
     for _, text in ipairs(scripts) do
-      write(place .. "/" .. assert(text:match("^%-%- (site/[%w_]+%.lua)\n"), text), text)
+      files[assert(text:match("^%-%- (site/[%w_]+%.lua)\n"), text)] = text
     end
-    client.within(SECONDS, function()
-      server = client.serve(place .. "/site")
-    end)
+    place = support.folder(files)
+    server = assert(support.start(place .. "/site"))
   end)
 
   teardown(function()
-    client.shell('rm -rf "$1"', place)
-    local status, log = server:stop()
+    support.remove(place)
+    local status, _, log = server:stop()
     assert.are.equal(0, status, log)
   end)
 
@@ -71,20 +62,20 @@ describe("tutorial", function()
   end)
 
   it("has files in which check finds nothing", function()
-    client.within(SECONDS, function()
-      local status, said = client.run(place, "check", "site")
+    support.within(SECONDS, function()
+      local status, said = support.run("check", place .. "/site")
       assert.are.equal(0, status, said)
       assert.is_truthy(said:find("no problems", 1, true), said)
     end)
   end)
 
   it("has as many routes as its files register", function()
-    client.within(SECONDS, function()
+    support.within(SECONDS, function()
       local registered = 0
       for _, text in ipairs(scripts) do
         registered = registered + select(2, text:gsub("httpsrv%.register%(", ""))
       end
-      local status, listing = client.run(place, "routes", "site")
+      local status, listing = support.run("routes", place .. "/site")
       assert.are.equal(0, status)
       local listed = 0
       for _ in listing:gmatch("[^\n]*/[^\n]*site/[^\n]*") do
@@ -95,13 +86,13 @@ describe("tutorial", function()
   end)
 
   it("has commands that print what is shown", function()
-    client.within(SECONDS, function()
+    support.within(SECONDS, function()
       -- The address stays what it is; the connection goes to this server.
       local curl = ([[curl() { command curl -s --unix-socket "%s" "$@"; }; ]]):format(server.socket)
       local count = 0
       for _, text in ipairs(consoles) do
         for _, step in ipairs(commands(text)) do
-          local _, output = client.shell(curl .. step.command)
+          local _, output = support.shell(curl .. step.command)
           assert.are.same({ step.command, step.output }, { step.command, output })
           count = count + 1
         end
