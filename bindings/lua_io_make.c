@@ -43,7 +43,7 @@ disarm_open(struct hs_task *t)
     }
 }
 
-/* io_open(box, name, flags, perm): waits; (again, 0) with the io in the box, (again, errno) */
+/* io_open(box, name, flags, perm): waits where the kernel would; (again, 0) with the io in the box, (again, errno) */
 static int
 l_open(lua_State *L)
 {
@@ -58,8 +58,13 @@ l_open(lua_State *L)
     }
     t->w.open.box = box;
     t->w.open.job = NULL;
-    int err = hs_io_open_async(name, flags, perm, opened, t, &t->w.open.job);
-    if (err != 0) {
+    int err = hs_io_open_start(name, flags, perm, opened, t, &t->w.open.job, &box->io);
+    if (err == 0) { /* nothing to wait for */
+        lua_pushlightuserdata(L, (void *)&hs_lua_again);
+        lua_pushinteger(L, 0);
+        return 2;
+    }
+    if (err != EINPROGRESS) {
         return hs_lua_fail(L, err);
     }
     return hs_wait_yield(L, t, disarm_open);
