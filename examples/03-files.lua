@@ -12,6 +12,7 @@
 local httpsrv = require "httpsrv"
 
 local MAX_FILES = 16
+local TOO_MANY = "there are many files already: DELETE one first"
 local files = {} -- name -> { io =, size = }
 local count = 0
 
@@ -24,6 +25,10 @@ local function refuse(sess, status, message)
   sess:response_status_set_std(status, message, "text/plain")
 end
 
+local function no_room(name)
+  return count >= MAX_FILES and not files[name]
+end
+
 local function remove(name)
   files[name].io:close() -- a download in progress has a clone of its own and goes on
   files[name] = nil
@@ -34,8 +39,8 @@ httpsrv.register("PUT", "/files", function(sess)
   local name = name_of(sess)
   if not name then
     return refuse(sess, 400, "a name is missing: PUT /files/NAME")
-  elseif count >= MAX_FILES and not files[name] then
-    return refuse(sess, 507, "there are many files already: DELETE one first")
+  elseif no_room(name) then
+    return refuse(sess, 507, TOO_MANY)
   end
 
   -- An unnamed file that is gone when it is closed. If the client goes away in the middle, the wait for the next chunk
@@ -47,6 +52,11 @@ httpsrv.register("PUT", "/files", function(sess)
     size = size + #chunk
   end
 
+  -- Others have run while this handler waited: what was true before has to be looked at again.
+  if no_room(name) then
+    file:close()
+    return refuse(sess, 507, TOO_MANY)
+  end
   local replaced = files[name] ~= nil
   if replaced then
     remove(name)

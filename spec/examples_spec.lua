@@ -211,6 +211,19 @@ describe("examples", function()
       end
       assert.are.equal(507, (request("PUT", "/files/n17", "x")))
       assert.are.equal(200, (request("PUT", "/files/n1", "y")))
+      assert.are.equal(204, (request("DELETE", "/files/n1")))
+
+      -- Two that are on their way at once: there is room for one.
+      local one, two = start("PUT", "/files/n1", "Transfer-Encoding: chunked"), start("PUT", "/files/n17", "Transfer-Encoding: chunked")
+      send_chunk(one, "x")
+      send_chunk(two, "x")
+      send_chunk(one, "")
+      assert.are.equal(201, one:response().status)
+      send_chunk(two, "")
+      assert.are.equal(507, two:response().status)
+      one:close()
+      two:close()
+
       for i = 1, 16 do
         assert.are.equal(204, (request("DELETE", "/files/n" .. i)))
       end
