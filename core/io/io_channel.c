@@ -68,13 +68,15 @@ tell_waiting(struct hs_channel *c, bool on)
     }
 }
 
-static void
-start(struct hs_channel *c)
+/* True when the reader is still open afterwards. */
+static bool
+start(struct reader *r)
 {
-    if (!c->started) {
-        c->started = true;
-        upcall(c, c->ev.started);
+    if (!r->c->started) {
+        r->c->started = true;
+        upcall(r->c, r->c->ev.started);
     }
+    return r->c != NULL;
 }
 
 static void
@@ -165,16 +167,14 @@ channel_peek(struct hs_io *x, const char **p, size_t *len)
     if (taken_by_other(r)) {
         return EBUSY;
     }
-    start(c);
-    if (r->c == NULL) {
-        return EBADF; /* closed on the way */
+    if (!start(r)) {
+        return EBADF;
     }
-    *p = c->p + c->head;
     *len = c->tail - c->head;
+    *p = *len != 0 ? c->p + c->head : NULL;
     if (*len != 0) {
         return 0;
     }
-    *p = NULL;
     return c->ended ? c->err : EAGAIN;
 }
 
@@ -221,8 +221,7 @@ channel_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg)
         errno = EBUSY;
         return -1;
     }
-    start(r->c);
-    if (r->c == NULL) {
+    if (!start(r)) {
         errno = EBADF;
         return -1;
     }

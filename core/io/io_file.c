@@ -1,78 +1,19 @@
 /* io_file.c - io_objects over regular files and block devices.
  * Reads what the page cache has (RWF_NOWAIT); a miss is read in the IO pool and answered EAGAIN, so the loop never waits
- * for a disk. sendfile is offered only windows that are in the page cache (cachestat(2), checked with one-byte reads,
- * or just read by the pool). The descriptor is shared by clones, each with its own position, and closed with the last;
- * what is under way in the pool holds on to both. Nothing is mapped, so a file that shrinks ends reads early and does
- * no more.
+ * for a disk. The descriptor is shared by clones, each with its own position, and closed with the last; what is under
+ * way in the pool holds on to both. Nothing is mapped, so a file that shrinks ends reads early and does no more.
  *
  * Writes go to the page cache from the calling thread. In a thread without a loop everything is done directly. */
 #include <errno.h>
-#include <linux/magic.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include "io/io_kind.h"
+#include "io/io_file_int.h"
 
-#define READ_MAX ((size_t)65536)          /* bytes that the pool reads ahead of a reader */
-#define WINDOW_MAX ((size_t)2 << 20)      /* bytes of a sendfile window */
-#define WINDOW_FIRST ((size_t)256 * 1024) /* the first window that is fetched for an io; later ones double */
-#define PROBE_STEP ((size_t)128 * 1024)   /* a window is probed at each of these steps: the kernel's default read-ahead */
-#define RESIDENT_FOR HS_SEC               /* how long a window is believed to have stayed in the page cache */
-#define SLOW_CLOSE ((off_t)1 << 20)       /* a temporary file above this is closed in the pool */
-#define SCRATCH 32768                     /* stack of pool threads used while fetching */
-
-/* cachestat(2), Linux 6.5; not in every libc. */
-#define CACHESTAT_NR 451
-struct cachestat_range {
-    uint64_t off, len;
-};
-struct cachestat_result {
-    uint64_t cached, dirty, writeback, evicted, recently_evicted; /* pages */
-};
-
-/* The descriptor, shared by clones and jobs. */
-struct hs_file {
-    int ref; /* atomic */
-    int fd;
-    bool temporary;
-    bool append;
-    /* Found out on the way, in any clone's thread; never cleared. */
-    _Atomic bool no_nowait;    /* RWF_NOWAIT is not supported */
-    _Atomic bool in_memory;    /* the file system has no disk behind it */
-    _Atomic bool no_readahead; /* windows are fetched, in place of the kernel's read-ahead */
-    _Atomic bool unsized;      /* of the kind of /proc: says size 0, has content all the same */
-};
-
-/* One read in the pool at a time. */
-struct fetch {
-    struct hs_job job;
-    struct file_io *f;
-    struct hs_file *file;
-    off_t off;
-    size_t want; /* bytes asked for */
-    size_t got;
-    int err;
-    char *data; /* NULL: only brings the bytes into the page cache */
-    bool busy;  /* holds references of f and file */
-    bool ready; /* data or err waits for a reader at off */
-};
-
-struct file_io {
-    struct hs_io x;
-    struct hs_file *file;
-    off_t pos;
-    off_t size;                       /* as last seen */
-    off_t resident_from, resident_to; /* known to be in the page cache... */
-    int64_t resident_at;              /* ...at this time */
-    size_t next_window;               /* bytes to fetch next; 0: nothing was ever missing */
-    struct fetch *fetch;              /* made at the first miss */
-    bool refused;                     /* the pool did not take the last one */
-};
+#define SLOW_CLOSE ((off_t)1 << 20) /* a temporary file above this is closed in the pool */
 
 static const struct hs_io_kind file_kind;
 
@@ -111,9 +52,8 @@ fd_close_in_pool(int fd)
     return true;
 }
 
-/* 0, or -1 with close(2)'s error. */
-static int
-file_drop(struct hs_file *file)
+int
+hs_file_drop(struct hs_file *file)
 {
     if (__atomic_sub_fetch(&file->ref, 1, __ATOMIC_ACQ_REL) != 0) {
         return 0;
@@ -126,45 +66,15 @@ file_drop(struct hs_file *file)
     return r;
 }
 
-static struct hs_file *
-file_take(struct hs_file *file)
+struct hs_file *
+hs_file_take(struct hs_file *file)
 {
     __atomic_add_fetch(&file->ref, 1, __ATOMIC_RELAXED);
     return file;
 }
 
-/* Looks at the file system when something about the file is odd. */
-static void
-look_at_fs(struct hs_file *file)
-{
-    struct statfs fs;
-    if (fstatfs(file->fd, &fs) != 0) {
-        return;
-    }
-    switch ((unsigned long)fs.f_type) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-    case SECURITYFS_MAGIC:
-    case BPF_FS_MAGIC:
-        file->unsized = true;
-        file->in_memory = true;
-        break;
-    case TMPFS_MAGIC:
-    case RAMFS_MAGIC:
-    case HUGETLBFS_MAGIC:
-        file->in_memory = true;
-        break;
-    default:
-        break;
-    }
-}
-
-static off_t
-file_size(const struct hs_file *file)
+off_t
+hs_file_size(const struct hs_file *file)
 {
     struct stat st;
     if (file->unsized) {
@@ -177,138 +87,25 @@ file_size(const struct hs_file *file)
     return S_ISBLK(st.st_mode) ? lseek(file->fd, 0, SEEK_END) : st.st_size;
 }
 
-/* --- fetching in the pool --- */
-
-/* In the pool: into memory, or into the page cache. */
-static void
-fetch_run(struct hs_job *job)
-{
-    struct fetch *t = (struct fetch *)job;
-    char scratch[SCRATCH];
-    if (t->data == NULL) {
-        /* From here on the kernel is to do as it is told: read-ahead of its own would be started by whoever sends, on the loop. */
-        if (!t->file->no_readahead) {
-            t->file->no_readahead = posix_fadvise(t->file->fd, 0, 0, POSIX_FADV_RANDOM) == 0;
-        }
-        (void)readahead(t->file->fd, t->off, t->want);
-    }
-    t->got = 0;
-    t->err = 0;
-    while (t->got < t->want) {
-        char *to = t->data != NULL ? t->data + t->got : scratch;
-        size_t n = t->want - t->got;
-        n = t->data == NULL && n > sizeof scratch ? sizeof scratch : n;
-        ssize_t r = pread(t->file->fd, to, n, t->off + (off_t)t->got);
-        if (r < 0 && errno == EINTR) {
-            continue;
-        }
-        if (r < 0) {
-            t->err = errno == EAGAIN ? EIO : errno;
-        }
-        if (r <= 0) {
-            break;
-        }
-        t->got += (size_t)r;
-    }
-}
-
-/* The window that was read is where the known ones end, or a new one. */
-static void
-note_resident(struct file_io *f, off_t from, size_t n)
-{
-    if (from != f->resident_to || f->resident_from >= f->resident_to) {
-        f->resident_from = from;
-    }
-    f->resident_to = from + (off_t)n;
-    f->resident_at = hs_loop_now(hs_loop_current());
-}
-
-static void
-fetch_done(struct hs_job *job)
-{
-    struct fetch *t = (struct fetch *)job;
-    struct file_io *f = t->f;
-    t->busy = false;
-    file_drop(t->file);
-    t->file = NULL;
-    t->ready = t->data != NULL || t->got == 0;
-    if (t->data == NULL && t->got != 0) {
-        note_resident(f, t->off, t->got);
-    }
-    hs_io_deliver(&f->x);
-    io_wrapper_delref(&f->x.pub);
-}
-
-static void
-fetch_forget(struct fetch *t)
-{
-    free(t->data);
-    t->data = NULL;
-    t->ready = false;
-    t->got = 0;
-    t->err = 0;
-}
-
-/* Has want bytes at off read by the pool, to be kept (keep) or only cached. 0 or errno. */
-static int
-fetch_start(struct file_io *f, off_t off, size_t want, bool keep)
-{
-    struct hs_pool *pool = hs_pool_io();
-    if (f->fetch == NULL) {
-        f->fetch = calloc(1, sizeof *f->fetch);
-    }
-    struct fetch *t = f->fetch;
-    if (t == NULL || pool == NULL) {
-        return ENOMEM;
-    }
-    fetch_forget(t);
-    if (keep && (t->data = malloc(want)) == NULL) {
-        return ENOMEM;
-    }
-    t->job = (struct hs_job){ .run = fetch_run, .done = fetch_done };
-    t->f = f;
-    t->file = file_take(f->file);
-    t->off = off;
-    t->want = want;
-    t->busy = true;
-    io_wrapper_addref(&f->x.pub);
-    int err = hs_pool_submit(pool, &t->job);
-    f->refused = err != 0;
-    if (err != 0) {
-        t->busy = false;
-        t->file = NULL;
-        file_drop(f->file);
-        fetch_forget(t);
-        io_wrapper_delref(&f->x.pub);
-    }
-    return err;
-}
-
-static bool
-fetch_busy(const struct file_io *f)
-{
-    return f->fetch != NULL && f->fetch->busy;
-}
-
 /* --- reading --- */
 
 /* What the pool has read for this position: true, and *r is the result. */
 static bool
-read_fetched(struct file_io *f, void *buf, size_t n, ssize_t *r)
+read_fetched(struct hs_file_io *f, void *buf, size_t n, ssize_t *r)
 {
-    struct fetch *t = f->fetch;
+    struct hs_file_fetch *t = f->fetch;
     if (t == NULL || t->busy || !t->ready) {
         return false;
     }
     if (f->pos < t->off || f->pos > t->off + (off_t)t->got || (f->pos == t->off + (off_t)t->got && t->got != 0)) {
-        fetch_forget(t); /* the reader has gone elsewhere, or is past it */
+        hs_file_fetch_forget(t); /* the reader has gone elsewhere, or is past it */
         return false;
     }
     size_t skip = (size_t)(f->pos - t->off);
     size_t take = t->got - skip < n ? t->got - skip : n;
     if (take == 0) { /* the end, or an error */
         int err = t->err;
-        fetch_forget(t);
+        hs_file_fetch_forget(t);
         errno = err;
         *r = err != 0 ? -1 : 0;
         return true;
@@ -316,14 +113,14 @@ read_fetched(struct file_io *f, void *buf, size_t n, ssize_t *r)
     memcpy(buf, t->data + skip, take);
     f->pos += (off_t)take;
     if (skip + take == t->got) {
-        fetch_forget(t);
+        hs_file_fetch_forget(t);
     }
     *r = (ssize_t)take;
     return true;
 }
 
 static ssize_t
-read_direct(struct file_io *f, void *buf, size_t n)
+read_direct(struct hs_file_io *f, void *buf, size_t n)
 {
     ssize_t r;
     do {
@@ -335,27 +132,9 @@ read_direct(struct file_io *f, void *buf, size_t n)
     return r;
 }
 
-/* All of the n bytes at off have pages in the cache, some of which may still be on their way from the disk. */
-static bool
-all_cached(const struct hs_file *file, off_t off, size_t n)
-{
-    static int page;
-    if (page == 0) {
-        page = (int)sysconf(_SC_PAGESIZE);
-    }
-    struct cachestat_range range = { (uint64_t)off, n };
-    struct cachestat_result result = { 0 };
-    if (syscall(CACHESTAT_NR, file->fd, &range, &result, 0u) != 0) {
-        return false; /* ENOSYS, or a kind of file that has no cache of its own: not known */
-    }
-    off_t first = off / page;
-    off_t last = (off + (off_t)n - 1) / page;
-    return result.cached >= (uint64_t)(last - first + 1);
-}
-
 /* The page cache's answer: a read's result, or -1 with EAGAIN where the pool has to be asked. */
 static ssize_t
-read_cached(struct file_io *f, void *buf, size_t n)
+read_cached(struct hs_file_io *f, void *buf, size_t n)
 {
     struct hs_file *file = f->file;
     if (!file->no_nowait) {
@@ -372,17 +151,17 @@ read_cached(struct file_io *f, void *buf, size_t n)
             return -1;
         }
         file->no_nowait = true;
-        look_at_fs(file);
+        hs_file_look_at_fs(file);
     }
     if (file->in_memory) {
         return read_direct(f, buf, n);
     }
     /* Some other file system: are its pages there to be seen? */
-    off_t size = file_size(file);
+    off_t size = hs_file_size(file);
     if (size > f->pos) {
-        n = n > READ_MAX ? READ_MAX : n;
+        n = n > HS_FILE_READ_MAX ? HS_FILE_READ_MAX : n;
         n = (off_t)n > size - f->pos ? (size_t)(size - f->pos) : n;
-        if (all_cached(file, f->pos, n)) {
+        if (hs_file_all_cached(file, f->pos, n)) {
             return read_direct(f, buf, n);
         }
     }
@@ -393,12 +172,12 @@ read_cached(struct file_io *f, void *buf, size_t n)
 static ssize_t
 file_read(io_object *io, void *buf, size_t n)
 {
-    struct file_io *f = (struct file_io *)io;
+    struct hs_file_io *f = (struct hs_file_io *)io;
     ssize_t r;
     if (n == 0) {
         return 0;
     }
-    if (fetch_busy(f)) {
+    if (hs_file_fetching(f)) {
         errno = EAGAIN;
         return -1;
     }
@@ -412,7 +191,7 @@ file_read(io_object *io, void *buf, size_t n)
     if (r >= 0 || errno != EAGAIN) {
         return r;
     }
-    int err = fetch_start(f, f->pos, n > READ_MAX ? READ_MAX : n, true);
+    int err = hs_file_fetch(f, f->pos, n > HS_FILE_READ_MAX ? HS_FILE_READ_MAX : n, true);
     errno = err != 0 ? err : EAGAIN;
     return -1;
 }
@@ -422,8 +201,8 @@ static int
 file_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg)
 {
     (void)arg;
-    struct file_io *f = (struct file_io *)io;
-    if (fn == NULL || fetch_busy(f)) {
+    struct hs_file_io *f = (struct hs_file_io *)io;
+    if (fn == NULL || hs_file_fetching(f)) {
         return 0;
     }
     if (f->refused && (what & IO_WAIT_WRITE) == 0) {
@@ -433,119 +212,10 @@ file_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg)
     return 0;
 }
 
-/* --- sendfile --- */
-
-/* How many of the n bytes at off can be sent without waiting for the disk. */
-static size_t
-resident_prefix(struct hs_file *file, off_t off, size_t n)
-{
-    while (!all_cached(file, off, n)) {
-        if (n <= PROBE_STEP / 2) {
-            return 0;
-        }
-        n /= 2;
-    }
-    if (file->no_nowait) {
-        return n;
-    }
-    /* Pages under read-ahead are counted as cached. They are read in order, so looking at the end of each stretch finds them. */
-    for (size_t done = 0; done < n;) {
-        size_t step = n - done < PROBE_STEP ? n - done : PROBE_STEP;
-        char byte;
-        struct iovec iov = { &byte, 1 };
-        if (preadv2(file->fd, &iov, 1, off + (off_t)(done + step) - 1, RWF_NOWAIT) < 0) {
-            if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
-                file->no_nowait = true;
-                look_at_fs(file);
-                return n;
-            }
-            return done;
-        }
-        done += step;
-    }
-    return n;
-}
-
-/* Once something was missing: has the window after the known ones read while those are being sent. */
-static void
-fetch_ahead(struct file_io *f)
-{
-    if (f->next_window != 0 && !fetch_busy(f) && f->resident_to < f->size &&
-        f->resident_to - f->pos < (off_t)f->next_window) {
-        size_t want = f->next_window;
-        if ((off_t)want > f->size - f->resident_to) {
-            want = (size_t)(f->size - f->resident_to);
-        }
-        f->next_window = f->next_window * 2 > WINDOW_MAX ? WINDOW_MAX : f->next_window * 2;
-        (void)fetch_start(f, f->resident_to, want, false); /* if not now, then when it is needed */
-    }
-}
-
-/* The next n bytes (n > 0) on a loop: 0 and the bytes in *len, or errno. */
-static int
-window_resident(struct file_io *f, size_t n, size_t *len)
-{
-    int64_t now = hs_loop_now(hs_loop_current());
-    if (f->pos >= f->resident_from && f->pos < f->resident_to && now - f->resident_at <= RESIDENT_FOR) {
-        off_t known = f->resident_to - f->pos;
-        *len = known < (off_t)n ? (size_t)known : n;
-        fetch_ahead(f);
-        return 0;
-    }
-    if (fetch_busy(f)) {
-        return EAGAIN;
-    }
-    struct fetch *t = f->fetch;
-    if (t != NULL && t->ready && t->off == f->pos && t->got == 0) { /* nothing there: it shrank, or cannot be read */
-        int err = t->err;
-        fetch_forget(t);
-        *len = 0;
-        return err;
-    }
-    *len = resident_prefix(f->file, f->pos, n);
-    if (*len != 0) {
-        f->resident_from = f->pos;
-        f->resident_to = f->pos + (off_t)*len;
-        f->resident_at = now;
-        return 0;
-    }
-    f->next_window = f->next_window == 0 ? WINDOW_FIRST : f->next_window;
-    int err = fetch_start(f, f->pos, n < f->next_window ? n : f->next_window, false);
-    return err != 0 ? err : EAGAIN;
-}
-
-static int
-file_window(struct hs_io *x, size_t max, struct hs_io_window *w)
-{
-    struct file_io *f = (struct file_io *)x;
-    if (f->file->unsized || (f->x.pub.options & O_ACCMODE) == O_WRONLY) {
-        return ENOTSUP;
-    }
-    if (f->pos >= f->size) {
-        f->size = file_size(f->file);
-        if (f->size < 0) {
-            return errno;
-        }
-    }
-    *w = (struct hs_io_window){ .fd = f->file->fd, .off = f->pos };
-    if (f->pos >= f->size || max == 0) {
-        return 0;
-    }
-    size_t n = max < WINDOW_MAX ? max : WINDOW_MAX;
-    if ((off_t)n > f->size - f->pos) {
-        n = (size_t)(f->size - f->pos);
-    }
-    if (hs_io_loop() == NULL) {
-        w->len = n;
-        return 0;
-    }
-    return window_resident(f, n, &w->len);
-}
-
 static void
 file_consume(struct hs_io *x, size_t n)
 {
-    ((struct file_io *)x)->pos += (off_t)n;
+    ((struct hs_file_io *)x)->pos += (off_t)n;
 }
 
 /* --- writing --- */
@@ -553,20 +223,20 @@ file_consume(struct hs_io *x, size_t n)
 static ssize_t
 file_writev(io_object *io, const struct iovec *iov, int iovcnt)
 {
-    struct file_io *f = (struct file_io *)io;
-    if (fetch_busy(f)) {
+    struct hs_file_io *f = (struct hs_file_io *)io;
+    if (hs_file_fetching(f)) {
         errno = EAGAIN;
         return -1;
     }
     if (f->fetch != NULL) {
-        fetch_forget(f->fetch);
+        hs_file_fetch_forget(f->fetch);
     }
     ssize_t r;
     do {
         r = pwritev(f->file->fd, iov, iovcnt, f->pos);
     } while (r < 0 && errno == EINTR);
     if (r > 0) {
-        off_t end = f->file->append ? file_size(f->file) : -1;
+        off_t end = f->file->append ? hs_file_size(f->file) : -1;
         f->pos = end >= 0 ? end : f->pos + r;
         if (f->pos > f->size) {
             f->size = f->pos;
@@ -580,8 +250,8 @@ file_writev(io_object *io, const struct iovec *iov, int iovcnt)
 static off_t
 file_get_size(io_object *io)
 {
-    struct file_io *f = (struct file_io *)io;
-    off_t size = file_size(f->file);
+    struct hs_file_io *f = (struct hs_file_io *)io;
+    off_t size = hs_file_size(f->file);
     if (size >= 0) {
         f->size = size;
     }
@@ -591,7 +261,7 @@ file_get_size(io_object *io)
 static off_t
 file_lseek(io_object *io, off_t offset, int whence)
 {
-    struct file_io *f = (struct file_io *)io;
+    struct hs_file_io *f = (struct hs_file_io *)io;
     off_t end = whence == SEEK_END ? file_get_size(io) : 0;
     if (end < 0) {
         return -1;
@@ -608,19 +278,19 @@ file_lseek(io_object *io, off_t offset, int whence)
 static int
 file_close(io_object *io)
 {
-    struct file_io *f = (struct file_io *)io;
-    if (fetch_busy(f)) {
+    struct hs_file_io *f = (struct hs_file_io *)io;
+    if (hs_file_fetching(f)) {
         /* Its end drops the last reference and comes back to free; see file_last. */
-        int r = file_drop(f->file);
+        int r = hs_file_drop(f->file);
         f->file = NULL;
         return r;
     }
     if (f->fetch != NULL) {
-        fetch_forget(f->fetch);
+        hs_file_fetch_forget(f->fetch);
         free(f->fetch);
         f->fetch = NULL;
     }
-    int r = f->file != NULL ? file_drop(f->file) : 0;
+    int r = f->file != NULL ? hs_file_drop(f->file) : 0;
     f->file = NULL;
     return r;
 }
@@ -629,9 +299,9 @@ file_close(io_object *io)
 static void
 file_last(struct hs_io *x)
 {
-    struct file_io *f = (struct file_io *)x;
+    struct hs_file_io *f = (struct hs_file_io *)x;
     if (x->closed && f->fetch != NULL) {
-        fetch_forget(f->fetch);
+        hs_file_fetch_forget(f->fetch);
         free(f->fetch);
         f->fetch = NULL;
     }
@@ -641,12 +311,12 @@ file_last(struct hs_io *x)
 static io_object *
 file_clone(io_object *io)
 {
-    struct file_io *f = (struct file_io *)io;
-    struct file_io *copy = hs_io_alloc(sizeof *copy, &file_kind, NULL);
+    struct hs_file_io *f = (struct hs_file_io *)io;
+    struct hs_file_io *copy = hs_io_alloc(sizeof *copy, &file_kind, NULL);
     if (copy == NULL) {
         return NULL;
     }
-    copy->file = file_take(f->file);
+    copy->file = hs_file_take(f->file);
     copy->size = f->size;
     copy->x.pub.io.fd = f->file->fd;
     return &copy->x.pub;
@@ -664,7 +334,7 @@ static const struct hs_io_kind file_kind = {
         .cloner = file_clone,
         .wait = file_wait,
     },
-    .window = file_window,
+    .window = hs_file_window,
     .consume = file_consume,
     .last = file_last,
     .slow_close = true,
@@ -685,11 +355,11 @@ hs_io_file_new(int fd, const struct stat *st, int options, bool temporary)
         return NULL;
     }
     *file = (struct hs_file){ .ref = 1, .fd = fd, .temporary = temporary, .append = (options & O_APPEND) != 0 };
-    off_t size = st != NULL && S_ISREG(st->st_mode) ? st->st_size : file_size(file);
+    off_t size = st != NULL && S_ISREG(st->st_mode) ? st->st_size : hs_file_size(file);
     if (size == 0) {
-        look_at_fs(file);
+        hs_file_look_at_fs(file);
     }
-    struct file_io *f = size < 0 ? NULL : hs_io_alloc(sizeof *f, &file_kind, NULL);
+    struct hs_file_io *f = size < 0 ? NULL : hs_io_alloc(sizeof *f, &file_kind, NULL);
     if (f == NULL) {
         free(file);
         return NULL;

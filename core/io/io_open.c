@@ -84,19 +84,18 @@ io_wrapper_define(const io_wrapper *wrapper)
     /* Two threads that define the same scheme at once: the first one wins. */
     static pthread_mutex_t define_lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&define_lock);
-    bool taken = find_scheme(hs_view_of(wrapper->scheme)) != NULL;
-    if (!taken) {
+    int err = EEXIST;
+    if (find_scheme(hs_view_of(wrapper->scheme)) == NULL) {
         pthread_mutex_lock(&schemes_lock);
         s->next = schemes;
         schemes = s;
         pthread_mutex_unlock(&schemes_lock);
+        s = NULL;
+        err = 0;
     }
     pthread_mutex_unlock(&define_lock);
-    if (taken) {
-        free(s);
-        return EEXIST;
-    }
-    return 0;
+    free(s);
+    return err;
 }
 
 /* --- paths --- */

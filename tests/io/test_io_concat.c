@@ -61,7 +61,7 @@ parts_begin_where_they_stood(void **state)
     /* and from there on it can be sought */
     for (off_t at = 0; at <= 5; at++) {
         assert_int_equal(io_wrapper_lseek(io, at, SEEK_SET), at);
-        assert_content(io, at < 4 ? "abcd" + at : "");
+        assert_content(io, at < 4 ? &"abcd"[at] : "");
     }
     assert_int_equal(io_wrapper_lseek(io, -3, SEEK_END), 1);
     assert_int_equal(hs_io_remaining(io), 3);

@@ -1,0 +1,298 @@
+/* io_file_cache.c - files and the page cache: what of a file is in memory, having the rest read by the IO pool, windows for sendfile.
+ * A window is offered when all its pages are counted (cachestat(2)) and one-byte reads without waiting find the ends of
+ * its stretches readable, or when the pool has just read it. A job holds references of the io and of the descriptor. */
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "io/io_file_int.h"
+
+#define WINDOW_MAX ((size_t)2 << 20)      /* bytes of a sendfile window */
+#define WINDOW_FIRST ((size_t)256 * 1024) /* the first window that is fetched for an io; later ones double */
+#define PROBE_STEP ((size_t)128 * 1024)   /* a window is probed at each of these steps: the kernel's default read-ahead */
+#define RESIDENT_FOR HS_SEC               /* how long a window is believed to have stayed in the page cache */
+#define SCRATCH 32768                     /* stack of pool threads used while fetching */
+
+/* cachestat(2), Linux 6.5; not in every libc. */
+#define CACHESTAT_NR 451
+struct cachestat_range {
+    uint64_t off, len;
+};
+struct cachestat_result {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted; /* pages */
+};
+
+/* --- what is in memory --- */
+
+/* Looks at the file system when something about the file is odd. */
+void
+hs_file_look_at_fs(struct hs_file *file)
+{
+    struct statfs fs;
+    if (fstatfs(file->fd, &fs) != 0) {
+        return;
+    }
+    switch ((unsigned long)fs.f_type) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC:
+        file->unsized = true;
+        file->in_memory = true;
+        break;
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+    case HUGETLBFS_MAGIC:
+        file->in_memory = true;
+        break;
+    default:
+        break;
+    }
+}
+
+bool
+hs_file_all_cached(const struct hs_file *file, off_t off, size_t n)
+{
+    static int page;
+    if (page == 0) {
+        page = (int)sysconf(_SC_PAGESIZE);
+    }
+    struct cachestat_range range = { (uint64_t)off, n };
+    struct cachestat_result result = { 0 };
+    if (syscall(CACHESTAT_NR, file->fd, &range, &result, 0u) != 0) {
+        return false; /* ENOSYS, or a kind of file that has no cache of its own: not known */
+    }
+    off_t first = off / page;
+    off_t last = (off + (off_t)n - 1) / page;
+    return result.cached >= (uint64_t)(last - first + 1);
+}
+
+/* --- fetching in the pool --- */
+
+/* In the pool: the next bytes, into memory or only into the page cache. As pread(2). */
+static ssize_t
+fetch_some(struct hs_file_fetch *t)
+{
+    size_t n = t->want - t->got;
+    off_t off = t->off + (off_t)t->got;
+    if (t->data != NULL) {
+        return pread(t->file->fd, t->data + t->got, n, off);
+    }
+    char scratch[SCRATCH];
+    return pread(t->file->fd, scratch, n < sizeof scratch ? n : sizeof scratch, off);
+}
+
+static void
+fetch_run(struct hs_job *job)
+{
+    struct hs_file_fetch *t = (struct hs_file_fetch *)job;
+    if (t->data == NULL) {
+        /* From here on the kernel is to do as it is told: read-ahead of its own would be started by whoever sends, on the loop. */
+        if (!t->file->no_readahead) {
+            t->file->no_readahead = posix_fadvise(t->file->fd, 0, 0, POSIX_FADV_RANDOM) == 0;
+        }
+        (void)readahead(t->file->fd, t->off, t->want);
+    }
+    t->got = 0;
+    t->err = 0;
+    while (t->got < t->want) {
+        ssize_t r = fetch_some(t);
+        if (r < 0 && errno == EINTR) {
+            continue;
+        }
+        if (r < 0) {
+            t->err = errno == EAGAIN ? EIO : errno;
+        }
+        if (r <= 0) {
+            break;
+        }
+        t->got += (size_t)r;
+    }
+}
+
+/* The window that was read is where the known ones end, or a new one. */
+static void
+note_resident(struct hs_file_io *f, off_t from, size_t n)
+{
+    if (from != f->resident_to || f->resident_from >= f->resident_to) {
+        f->resident_from = from;
+    }
+    f->resident_to = from + (off_t)n;
+    f->resident_at = hs_loop_now(hs_loop_current());
+}
+
+static void
+fetch_done(struct hs_job *job)
+{
+    struct hs_file_fetch *t = (struct hs_file_fetch *)job;
+    struct hs_file_io *f = t->f;
+    t->busy = false;
+    hs_file_drop(t->file);
+    t->file = NULL;
+    t->ready = t->data != NULL || t->got == 0;
+    if (t->data == NULL && t->got != 0) {
+        note_resident(f, t->off, t->got);
+    }
+    hs_io_deliver(&f->x);
+    io_wrapper_delref(&f->x.pub);
+}
+
+void
+hs_file_fetch_forget(struct hs_file_fetch *t)
+{
+    free(t->data);
+    t->data = NULL;
+    t->ready = false;
+    t->got = 0;
+    t->err = 0;
+}
+
+int
+hs_file_fetch(struct hs_file_io *f, off_t off, size_t want, bool keep)
+{
+    struct hs_pool *pool = hs_pool_io();
+    if (f->fetch == NULL) {
+        f->fetch = calloc(1, sizeof *f->fetch);
+    }
+    struct hs_file_fetch *t = f->fetch;
+    if (t == NULL || pool == NULL) {
+        return ENOMEM;
+    }
+    hs_file_fetch_forget(t);
+    if (keep && (t->data = malloc(want)) == NULL) {
+        return ENOMEM;
+    }
+    t->job = (struct hs_job){ .run = fetch_run, .done = fetch_done };
+    t->f = f;
+    t->file = hs_file_take(f->file);
+    t->off = off;
+    t->want = want;
+    t->busy = true;
+    io_wrapper_addref(&f->x.pub);
+    int err = hs_pool_submit(pool, &t->job);
+    f->refused = err != 0;
+    if (err != 0) {
+        t->busy = false;
+        t->file = NULL;
+        hs_file_drop(f->file);
+        hs_file_fetch_forget(t);
+        io_wrapper_delref(&f->x.pub);
+    }
+    return err;
+}
+
+/* --- sendfile --- */
+
+/* How many of the n bytes at off can be sent without waiting for the disk. */
+static size_t
+resident_prefix(struct hs_file *file, off_t off, size_t n)
+{
+    while (!hs_file_all_cached(file, off, n)) {
+        if (n <= PROBE_STEP / 2) {
+            return 0;
+        }
+        n /= 2;
+    }
+    if (file->no_nowait) {
+        return n;
+    }
+    /* Pages under read-ahead are counted as cached. They are read in order, so looking at the end of each stretch finds them. */
+    for (size_t done = 0; done < n;) {
+        size_t step = n - done < PROBE_STEP ? n - done : PROBE_STEP;
+        char byte;
+        struct iovec iov = { &byte, 1 };
+        if (preadv2(file->fd, &iov, 1, off + (off_t)(done + step) - 1, RWF_NOWAIT) < 0) {
+            if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
+                file->no_nowait = true;
+                hs_file_look_at_fs(file);
+                return n;
+            }
+            return done;
+        }
+        done += step;
+    }
+    return n;
+}
+
+/* Once something was missing: has the window after the known ones read while those are being sent. */
+static void
+fetch_ahead(struct hs_file_io *f)
+{
+    if (f->next_window != 0 && !hs_file_fetching(f) && f->resident_to < f->size &&
+        f->resident_to - f->pos < (off_t)f->next_window) {
+        size_t want = f->next_window;
+        if ((off_t)want > f->size - f->resident_to) {
+            want = (size_t)(f->size - f->resident_to);
+        }
+        f->next_window = f->next_window * 2 > WINDOW_MAX ? WINDOW_MAX : f->next_window * 2;
+        (void)hs_file_fetch(f, f->resident_to, want, false); /* if not now, then when it is needed */
+    }
+}
+
+/* The next n bytes (n > 0) on a loop: 0 and the bytes in *len, or errno. */
+static int
+window_resident(struct hs_file_io *f, size_t n, size_t *len)
+{
+    int64_t now = hs_loop_now(hs_loop_current());
+    if (f->pos >= f->resident_from && f->pos < f->resident_to && now - f->resident_at <= RESIDENT_FOR) {
+        off_t known = f->resident_to - f->pos;
+        *len = known < (off_t)n ? (size_t)known : n;
+        fetch_ahead(f);
+        return 0;
+    }
+    if (hs_file_fetching(f)) {
+        return EAGAIN;
+    }
+    struct hs_file_fetch *t = f->fetch;
+    if (t != NULL && t->ready && t->off == f->pos && t->got == 0) { /* nothing there: it shrank, or cannot be read */
+        int err = t->err;
+        hs_file_fetch_forget(t);
+        *len = 0;
+        return err;
+    }
+    *len = resident_prefix(f->file, f->pos, n);
+    if (*len != 0) {
+        f->resident_from = f->pos;
+        f->resident_to = f->pos + (off_t)*len;
+        f->resident_at = now;
+        return 0;
+    }
+    f->next_window = f->next_window == 0 ? WINDOW_FIRST : f->next_window;
+    int err = hs_file_fetch(f, f->pos, n < f->next_window ? n : f->next_window, false);
+    return err != 0 ? err : EAGAIN;
+}
+
+int
+hs_file_window(struct hs_io *x, size_t max, struct hs_io_window *w)
+{
+    struct hs_file_io *f = (struct hs_file_io *)x;
+    if (f->file->unsized || (f->x.pub.options & O_ACCMODE) == O_WRONLY) {
+        return ENOTSUP;
+    }
+    if (f->pos >= f->size) {
+        f->size = hs_file_size(f->file);
+        if (f->size < 0) {
+            return errno;
+        }
+    }
+    *w = (struct hs_io_window){ .fd = f->file->fd, .off = f->pos };
+    if (f->pos >= f->size || max == 0) {
+        return 0;
+    }
+    size_t n = max < WINDOW_MAX ? max : WINDOW_MAX;
+    if ((off_t)n > f->size - f->pos) {
+        n = (size_t)(f->size - f->pos);
+    }
+    if (hs_io_loop() == NULL) {
+        w->len = n;
+        return 0;
+    }
+    return window_resident(f, n, &w->len);
+}
