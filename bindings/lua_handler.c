@@ -186,10 +186,7 @@ run_handler(struct lua_handler *h, ec_httpsrv_session *sess)
 static int
 handle(ec_httpsrv_session *sess)
 {
-    ec_blobject *closure = ec_httpsrv_service_ctx_get(sess);
-    int rc = run_handler(closure->self, sess);
-    ec_blobject_delref(closure);
-    return rc;
+    return run_handler(hs_session_closure(sess)->self, sess); /* stays: a request does not end while its handler runs */
 }
 
 /* --- registration --- */

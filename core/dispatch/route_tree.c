@@ -10,6 +10,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/short.h"
 
 enum { FIRST_BUCKETS = 16, ALLOW_MAX = 1024 * 1024 };
 
@@ -73,7 +74,7 @@ look_up(const struct hs_route_tree *t, const struct hs_route_node *parent, uint3
     struct hs_route_node *node = t->buckets[hash & (t->nbuckets - 1)];
 
     while (node != NULL &&
-           (node->hash != hash || node->parent != parent || node->name_len != n || memcmp(node->name, name, n) != 0)) {
+           (node->hash != hash || node->parent != parent || node->name_len != n || !hs_short_equal(node->name, name, n))) {
         node = node->chain;
     }
     return node;

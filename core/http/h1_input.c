@@ -196,7 +196,9 @@ start_exchange(struct h1_conn *c, const struct hs_request *req)
     h->stats.requests++;
     c->requests++;
     c->seen = 0;
-    h1_time_input(c, NULL); /* the deadline of this head is not that of the next */
+    if (c->in_q != &h->idle_q) { /* which means nothing while a request is there */
+        h1_time_input(c, NULL);  /* the deadline of this head is not that of the next */
+    }
     c->minor = req->version_minor;
     c->keep = req->keep_alive && c->requests < h->limits.max_requests && !h->draining;
     c->expect = req->expect_continue && req->version_minor > 0;

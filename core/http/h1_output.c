@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/short.h"
 #include "http/h1_int.h"
 
 enum { H1_IOV = 64 };
@@ -154,8 +155,8 @@ h1_on_writable(struct h1_conn *c)
 /* --- the session's calls --- */
 
 /* Decides framing and persistence. */
-static struct hs_response_head
-make_head(struct h1_conn *c, const struct hs_response *r)
+static inline void
+make_head(struct h1_conn *c, const struct hs_response *r, struct hs_response_head *head)
 {
     bool no_length = r->length < 0 && !r->no_content;
     bool forbidden = r->status == 204 || r->status < 200; /* RFC 9110 8.6 */
@@ -169,7 +170,7 @@ make_head(struct h1_conn *c, const struct hs_response *r)
         c->keep = false;
     }
     c->head_out = true;
-    return (struct hs_response_head){
+    *head = (struct hs_response_head){
         .status = r->status,
         .reason = r->reason,
         .fields = r->fields,
@@ -187,7 +188,8 @@ static int
 h1_respond(struct hs_stream *st, const struct hs_response *r)
 {
     struct h1_conn *c = conn_of(st);
-    const struct hs_response_head head = make_head(c, r);
+    struct hs_response_head head;
+    make_head(c, r, &head);
     size_t bound = hs_response_head_bound(&head);
     char *dst = gather_space(c, bound);
 
@@ -433,13 +435,14 @@ h1_send(struct hs_stream *st, const struct hs_response *r, struct hs_view conten
     if (content.n > H1_COPY_MAX || c->broken) {
         return E2BIG;
     }
-    const struct hs_response_head head = make_head(c, r);
+    struct hs_response_head head;
+    make_head(c, r, &head);
     char *dst = gather_space(c, hs_response_head_bound(&head) + content.n);
     if (!dst) {
         return E2BIG;
     }
     char *end = hs_response_head_write(dst, &head);
-    memcpy(end, content.p, content.n);
+    (void)hs_short_copy(end, content.p, content.n);
     h->gather_len += (size_t)(end - dst) + content.n;
     h1_enter(c);
     h1_exchange_over(c);

@@ -222,6 +222,31 @@ hs_scan_value(const char *p, const char *end)
 #endif
 }
 
+/* Whether n bytes, which may be none, may all stand in a field value. Reads nothing outside them: the blocks overlap where they have to. */
+static inline bool
+hs_scan_is_value(const char *p, size_t n)
+{
+#ifdef HS_SCAN_SSE2
+    const __m128i top = _mm_set1_epi8(0x1F), rubout = _mm_set1_epi8(0x7F);
+    __m128i bad = _mm_setzero_si128();
+    if (n > 16) {
+        for (size_t i = 0; i < n - 16; i += 16) {
+            __m128i x = hs_scan_block(p + i);
+            bad = _mm_or_si128(bad, _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(x, top), x), _mm_cmpeq_epi8(x, rubout)));
+        }
+    }
+    if (n >= 8) {
+        __m128i x = n >= 16 ? hs_scan_block(p + n - 16)
+                            : _mm_set_epi64x((long long)hs_scan_load64(p + n - 8), (long long)hs_scan_load64(p));
+        bad = _mm_or_si128(bad, _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(x, top), x), _mm_cmpeq_epi8(x, rubout)));
+        if (hs_scan_mask(bad) == 0) {
+            return true;
+        } /* else there may be a HTAB */
+    }
+#endif
+    return hs_scan_value_bytes(p, p + n) == p + n;
+}
+
 /* First byte from p on that is no printable ASCII character: where most field values end, found with one compare a block. Padded; p <= end. */
 static inline const char *
 hs_scan_printable(const char *p, const char *end)

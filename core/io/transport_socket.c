@@ -38,17 +38,19 @@ static ssize_t
 socket_writev(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool more)
 {
     int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    ssize_t sent;
+    if (iovcnt == 1) {
+        do {
+            sent = send(fd_of(t), iov->iov_base, iov->iov_len, flags);
+        } while (sent < 0 && errno == EINTR);
+        return sent;
+    }
     struct msghdr msg = {
         .msg_iov = (struct iovec *)iov, /* sendmsg(2) only reads it */
         .msg_iovlen = iovcnt > IOV_MAX ? IOV_MAX : (size_t)iovcnt,
     };
-    ssize_t sent;
     do {
-        if (iovcnt == 1) {
-            sent = send(fd_of(t), iov->iov_base, iov->iov_len, flags);
-        } else {
-            sent = sendmsg(fd_of(t), &msg, flags);
-        }
+        sent = sendmsg(fd_of(t), &msg, flags);
     } while (sent < 0 && errno == EINTR);
     return sent;
 }

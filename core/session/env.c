@@ -193,7 +193,7 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
         }
         hs_arena_init(&s->arena, SESSION_ARENA_MAX);
     }
-    atomic_init(&s->refs, 1);
+    atomic_init(&s->refs, 2);
     atomic_init(&s->suspend, NOT_SUSPENDED);
     s->state = SESSION_RUNNING;
     s->env = env;
@@ -263,7 +263,9 @@ recycle(void *arg)
 void
 ec_httpsrv_session_delref(ec_httpsrv_session *s)
 {
-    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
+    /* The last holder needs no atomic change: nobody is left to see it. */
+    if (!s || (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 &&
+               atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)) {
         return;
     }
     assert(s->state == SESSION_ENDED);
@@ -301,7 +303,6 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     env->current = s;
     body_init(s);
     s->in_begin = true;
-    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
     session_run(s, true);
     s->in_begin = false;
     if (s->state != SESSION_ENDED && session_retain(s) != 0) {

@@ -386,9 +386,6 @@ hs_session_set_route(ec_httpsrv_session *s, void *route, const struct hs_route_o
     s->route_release = on_route_release;
     s->base_len = base_len;
     s->closure = closure;
-    if (closure) {
-        ec_blobject_addref(closure);
-    }
     if (options && options->max_body != INT64_MIN) {
         s->body.max = options->max_body;
     }
@@ -403,6 +400,12 @@ void *
 hs_session_route(ec_httpsrv_session *s)
 {
     return s->route;
+}
+
+ec_blobject *
+hs_session_closure(ec_httpsrv_session *s)
+{
+    return s->closure;
 }
 
 ec_blobject *

@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/log.h"
+#include "base/short.h"
 #include "session/session_int.h"
 
 /* 0 while the head can be changed. */
@@ -80,34 +81,65 @@ remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
     s->nfields = kept;
 }
 
+/* Room for one field more. 0, ENOMEM. */
+static int
+grow_fields(ec_httpsrv_session *s)
+{
+    unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
+    struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
+
+    if (!f) {
+        return ENOMEM;
+    }
+    if (s->nfields) {
+        memcpy(f, s->fields, s->nfields * sizeof *f);
+    }
+    s->fields = f;
+    s->fields_cap = cap;
+    return 0;
+}
+
+/* Adds a field whose name stays for ever. */
+static int
+add_known_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
+{
+    if (s->nfields == s->fields_cap && grow_fields(s) != 0) {
+        return ENOMEM;
+    }
+    char *copy = hs_arena_alloc(&s->arena, value.n + 1);
+    if (!copy) {
+        return ENOMEM;
+    }
+    *hs_short_copy(copy, value.p, value.n) = '\0';
+    s->fields[s->nfields++] = (struct hs_out_field){ name, { copy, value.n }, id };
+    return 0;
+}
+
 int
 response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
 {
-    if (s->nfields == s->fields_cap) {
-        unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
-        struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
-        if (!f) {
-            return ENOMEM;
-        }
-        if (s->nfields) {
-            memcpy(f, s->fields, s->nfields * sizeof *f);
-        }
-        s->fields = f;
-        s->fields_cap = cap;
+    if (s->nfields == s->fields_cap && grow_fields(s) != 0) {
+        return ENOMEM;
     }
     char *copy = hs_arena_alloc(&s->arena, name.n + value.n + 2);
     if (!copy) {
         return ENOMEM;
     }
-    memcpy(copy, name.p, name.n);
-    copy[name.n] = '\0';
-    memcpy(copy + name.n + 1, value.p ? value.p : "", value.n);
-    copy[name.n + 1 + value.n] = '\0';
+    *hs_short_copy(copy, name.p, name.n) = '\0';
+    *hs_short_copy(copy + name.n + 1, value.p, value.n) = '\0';
     s->fields[s->nfields++] = (struct hs_out_field){ { copy, name.n }, { copy + name.n + 1, value.n }, id };
     return 0;
 }
 
 /* --- status --- */
+
+static inline bool
+is_standard(int code, struct hs_view message)
+{
+    struct hs_view reason = hs_status_reason(code);
+
+    return reason.n == message.n && hs_short_equal(reason.p, message.p, message.n);
+}
 
 int
 hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, struct hs_view mimetype)
@@ -121,7 +153,7 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
         return EINVAL;
     }
     struct hs_view reason = { NULL, 0 };
-    if (message.n && !hs_view_eq(message, hs_status_reason(code))) {
+    if (message.n && !is_standard(code, message)) {
         if (!hs_field_value_ok(message)) {
             return EINVAL;
         }
@@ -131,8 +163,10 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
         }
     }
     if (mimetype.p) {
-        remove_fields(s, HS_VIEW("Content-Type"), HS_FIELD_CONTENT_TYPE);
-        if ((err = response_add_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
+        if (s->nfields) {
+            remove_fields(s, HS_VIEW("Content-Type"), HS_FIELD_CONTENT_TYPE);
+        }
+        if ((err = add_known_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
             return err;
         }
     }

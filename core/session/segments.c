@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/short.h"
 #include "session/session_int.h"
 
 struct segment *
@@ -67,7 +68,7 @@ fill(ec_httpsrv_session *s, struct segment *g, const char *p, size_t n)
 {
     size_t use = n < g->cap - g->len ? n : g->cap - g->len;
 
-    memcpy(g->data + g->len, p, use);
+    (void)hs_short_copy(g->data + g->len, p, use);
     g->len += (uint32_t)use;
     s->queued += use;
     return use;

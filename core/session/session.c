@@ -349,7 +349,8 @@ session_run(ec_httpsrv_session *s, bool first)
         hs_log(HS_LOG_ERROR, "handler returned %d, which is neither DONE nor ASYNC", rc);
         hs_session_fail(s, 500);
     }
-    bool suspended = atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;
+    /* Only the loop's thread suspends, so an exchange is needed only when it has. */
+    bool suspended = atomic_load(&s->suspend) != NOT_SUSPENDED && atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;
     handler_ended(s);
     if (suspended) {
         ec_httpsrv_session_delref(s); /* else the resume that is under way drops it */
@@ -555,10 +556,7 @@ session_end(ec_httpsrv_session *s)
         ec_blobject_delref(s->ctx);
         s->ctx = NULL;
     }
-    if (s->closure) {
-        ec_blobject_delref(s->closure);
-        s->closure = NULL;
-    }
+    s->closure = NULL;
     if (s->url) {
         ec_url_details_free(s->url);
         s->url = NULL;

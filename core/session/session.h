@@ -65,13 +65,15 @@ const struct hs_request *hs_session_request(ec_httpsrv_session *sess);
 /* The normalised path (NUL-terminated) when dispatch has set it. */
 struct hs_view hs_session_path(ec_httpsrv_session *sess);
 int hs_session_set_path(ec_httpsrv_session *sess, const char *path, size_t len); /* copies to the arena unless path lies in the request's own bytes */
-/* closure: what service_ctx_get gives; route: dispatch's own pointer, kept with the session; base_len: length of the matched base path;
- * on_route_release(route) is called when the session's struct goes (NULL: nothing). */
+/* closure: what service_ctx_get gives, kept by the route; route: dispatch's own pointer, kept with the session; base_len: length of the matched
+ * base path; on_route_release(route) is called when the request has ended (NULL: nothing), until which options and closure must stay. */
 /* Returns 0, or EMSGSIZE when the request's Content-Length is above the route's limit: 413 has been set, the handler must not be called
  * (begin returns EC_HTTPSRV_HANDLER_DONE). */
 int hs_session_set_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
                          void (*on_route_release)(void *route));
 void *hs_session_route(ec_httpsrv_session *sess);
+/* As ec_httpsrv_service_ctx_get, without a reference: borrowed until the request ends. */
+ec_blobject *hs_session_closure(ec_httpsrv_session *sess);
 void hs_session_set_username(ec_httpsrv_session *sess, const char *user);
 
 /* Response state as set so far (after the end: as sent). */
