@@ -36,9 +36,7 @@ M.timer = C.timer
 
 --- Waits.
 -- @tparam number seconds
-function M.sleep(seconds)
-  return wait.once(C.sleep(seconds))
-end
+M.sleep = wait.sleep
 
 --- Logs a line: the values as tostring shows them, with blanks between.
 -- @tparam string level "debug", "info", "notice", "warn" or "error"

@@ -34,6 +34,16 @@ function M.once(r, ...)
   return r, ...
 end
 
+--- Waits.
+-- @tparam number seconds
+-- @return true
+function M.sleep(seconds)
+  local r, err, code = C.sleep(seconds)
+  if r == AGAIN then return true end
+  if r == RAISE then error(err, 0) end
+  return r, err, code
+end
+
 --- Parks the task with a ticket.
 -- @param ticket a number from core.ticket
 -- @param deadline nil, or a time in the seconds of now()

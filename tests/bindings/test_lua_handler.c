@@ -206,6 +206,22 @@ append_waits_past_the_high_mark(void **state)
     lua_rig_close(&l);
 }
 
+static void
+a_handler_timeout_ends_the_request_and_cancels_the_handler(void **state)
+{
+    struct lua_rig l;
+    struct rig_client c;
+    (void)state;
+    lua_rig_open(&l, HTTPSRV "httpsrv.register('GET', '/', function(sess) print('timeout', pcall(httpsrv.sleep, 100)) end,\n"
+                             "  { handler_timeout = 2 })");
+    lua_rig_ask(&l, &c, "/");
+    rig_advance(&l.rig, 4 * HS_SEC);
+    assert_contains(rig_received(&c), "HTTP/1.1 503 ");
+    assert_contains(l.log, "timeout false cancelled");
+    rig_disconnect(&c, false);
+    lua_rig_close(&l);
+}
+
 static const char busy_script[] = HTTPSRV
     "httpsrv.register('GET', '/', function(sess)\n"
     "  local t = httpsrv.spawn(function() httpsrv.sleep(1) end)\n"
@@ -294,6 +310,7 @@ main(void)
         cmocka_unit_test(threat_33_errors_of_timers_tasks_and_generators_are_logged),
         cmocka_unit_test(ruling_01_what_a_handler_has_read_survives_a_thousand_requests),
         cmocka_unit_test(append_waits_past_the_high_mark),
+        cmocka_unit_test(a_handler_timeout_ends_the_request_and_cancels_the_handler),
         cmocka_unit_test(threat_38_each_allocation_of_an_exchange_fails_once),
         cmocka_unit_test(threat_34_the_runtime_closes_under_everything),
     };
