@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "session/session_int.h"
 
 enum { COLLECT_STEP = 64 * 1024 };
@@ -145,21 +144,21 @@ body_data(void *sess, const char *p, size_t n)
     }
 }
 
-/* Trailers outlive the protocol's buffers. */
-static void
+/* Trailers outlive the protocol's buffers. 0, ENOMEM. */
+static int
 keep_trailers(ec_httpsrv_session *s, struct hs_view raw, const struct hs_field *fields, unsigned n)
 {
     char *base = hs_arena_copy(&s->arena, raw);
     struct hs_field *copy = hs_arena_alloc(&s->arena, n * sizeof *copy);
 
     if (!base || !copy) {
-        hs_log(HS_LOG_WARN, "out of memory for trailers");
-        return;
+        return ENOMEM;
     }
     memcpy(copy, fields, n * sizeof *copy);
     s->body.trailers = copy;
     s->body.trailers_base = base;
     s->body.ntrailers = n;
+    return 0;
 }
 
 void
@@ -171,11 +170,11 @@ body_end(void *sess, int err, struct hs_view raw, const struct hs_field *fields,
     if (b->complete) {
         return;
     }
+    if (n && !err) {
+        err = keep_trailers(s, raw, fields, n);
+    }
     b->complete = true;
     b->err = err;
-    if (n) {
-        keep_trailers(s, raw, fields, n);
-    }
     if (b->channel) {
         hs_channel_end(b->channel, err, err != 0);
     }

@@ -473,8 +473,9 @@ replace_response(ec_httpsrv_session *s, int status)
     s->failed = true;
     s->final = true;
     (void)response_add_field(s, HS_VIEW("Content-Type"), HS_VIEW("text/plain"), HS_FIELD_CONTENT_TYPE);
-    (void)segments_append(s, text.p, text.n);
-    (void)segments_append(s, "\n", 1);
+    if (segments_append(s, text.p, text.n) == 0) {
+        (void)segments_append(s, "\n", 1);
+    }
 }
 
 void

@@ -206,8 +206,8 @@ rig_read(struct rig_client *c, size_t n)
     return c->in.len - before;
 }
 
-static void
-set_up(struct rig *r, struct rig_client *c)
+void
+rig_client_init(struct rig *r, struct rig_client *c)
 {
     memset(c, 0, sizeof *c);
     c->rig = r;
@@ -218,8 +218,10 @@ set_up(struct rig *r, struct rig_client *c)
 
 /* Both transports are there. */
 static void
-go(struct rig *r, struct rig_client *c)
+go(struct rig_client *c)
 {
+    struct rig *r = c->rig;
+
     c->t->on_event = client_event;
     c->t->arg = c;
     assert_int_equal(c->t->ops->set_interest(c->t, HS_READ), 0);
@@ -228,16 +230,24 @@ go(struct rig *r, struct rig_client *c)
 }
 
 void
-rig_connect(struct rig *r, struct rig_client *c)
+rig_client_connect(struct rig_client *c)
 {
-    set_up(r, c);
+    struct rig *r = c->rig;
+
     if (hs_memory_transport_pair(r->loop, &r->pair, &c->t, &c->server) != 0) {
         assert_true(r->accept_may_fail);
         c->t = NULL;
         c->reset = true;
         return;
     }
-    go(r, c);
+    go(c);
+}
+
+void
+rig_connect(struct rig *r, struct rig_client *c)
+{
+    rig_client_init(r, c);
+    rig_client_connect(c);
 }
 
 void
@@ -245,11 +255,11 @@ rig_connect_socket(struct rig *r, struct rig_client *c)
 {
     int fd[2];
 
-    set_up(r, c);
+    rig_client_init(r, c);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
     assert_int_equal(hs_socket_transport_new(r->loop, fd[0], &c->t), 0);
     assert_int_equal(hs_socket_transport_new(r->loop, fd[1], &c->server), 0);
-    go(r, c);
+    go(c);
 }
 
 size_t

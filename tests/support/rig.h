@@ -52,6 +52,9 @@ void rig_advance(struct rig *r, int64_t ns);
 
 /* A connection over a pair of memory transports, as r->pair says. */
 void rig_connect(struct rig *r, struct rig_client *c);
+/* Its two halves: what allocates for the test's own sake, and what allocates in the code under test. */
+void rig_client_init(struct rig *r, struct rig_client *c);
+void rig_client_connect(struct rig_client *c);
 /* The same over socketpair(2): what the kernel has to say about FIN and reset. */
 void rig_connect_socket(struct rig *r, struct rig_client *c);
 /* Writes all n bytes (turning the loop as needed, up to what the server takes); returns how many went. */
