@@ -1,6 +1,6 @@
 /* io_file_cache.c - files and the page cache: what of a file is in memory, having the rest read by the IO pool, windows for sendfile.
- * A window is offered when all its pages are counted (cachestat(2)) and one-byte reads without waiting find the ends of
- * its stretches readable, or when the pool has just read it. A job holds references of the io and of the descriptor. */
+ * A window is offered when all its pages are counted (cachestat(2)) and its last byte can be read without waiting, or
+ * when the pool has just read it. A job holds references of the io and of the descriptor. */
 #include <errno.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 
 #define WINDOW_MAX ((size_t)2 << 20)      /* bytes of a sendfile window */
 #define WINDOW_FIRST ((size_t)256 * 1024) /* the first window that is fetched for an io; later ones double */
-#define PROBE_STEP ((size_t)128 * 1024)   /* a window is probed at each of these steps: the kernel's default read-ahead */
+#define WINDOW_MIN ((size_t)64 * 1024)    /* the shortest beginning of a window that is looked for */
+#define PROBE_STEP ((size_t)16 * 1024)
 #define RESIDENT_FOR HS_SEC               /* how long a window is believed to have stayed in the page cache */
 #define SCRATCH 32768                     /* stack of pool threads used while fetching */
 
@@ -26,6 +27,8 @@ struct cachestat_result {
 };
 
 /* --- what is in memory --- */
+
+static _Atomic bool no_cachestat; /* found out at the first attempt */
 
 /* Looks at the file system when something about the file is odd. */
 void
@@ -60,15 +63,13 @@ hs_file_look_at_fs(struct hs_file *file)
 bool
 hs_file_all_cached(const struct hs_file *file, off_t off, size_t n)
 {
-    static int page;
-    if (page == 0) {
-        page = (int)sysconf(_SC_PAGESIZE);
-    }
     struct cachestat_range range = { (uint64_t)off, n };
     struct cachestat_result result = { 0 };
-    if (syscall(CACHESTAT_NR, file->fd, &range, &result, 0u) != 0) {
-        return false; /* ENOSYS, or a kind of file that has no cache of its own: not known */
+    if (no_cachestat || syscall(CACHESTAT_NR, file->fd, &range, &result, 0u) != 0) {
+        no_cachestat = no_cachestat || errno == ENOSYS || errno == EPERM;
+        return false; /* or a kind of file that has no cache of its own */
     }
+    const int page = getpagesize();
     off_t first = off / page;
     off_t last = (off + (off_t)n - 1) / page;
     return result.cached >= (uint64_t)(last - first + 1);
@@ -190,35 +191,56 @@ hs_file_fetch(struct hs_file_io *f, off_t off, size_t want, bool keep)
 
 /* --- sendfile --- */
 
+enum probe { READABLE, NOT_NOW, NOT_KNOWN };
+
+/* Whether the byte at off can be read without waiting. */
+static enum probe
+probe(struct hs_file *file, off_t off)
+{
+    char byte;
+    struct iovec iov = { &byte, 1 };
+    if (file->no_nowait) {
+        return NOT_KNOWN;
+    }
+    if (preadv2(file->fd, &iov, 1, off, RWF_NOWAIT) >= 0) {
+        return READABLE;
+    }
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) {
+        return NOT_NOW;
+    }
+    file->no_nowait = true;
+    hs_file_look_at_fs(file);
+    return NOT_KNOWN;
+}
+
+/* Where cachestat is missing: looks at one byte of each stretch that is likely to have come and to go as a whole. */
+static size_t
+probed_prefix(struct hs_file *file, off_t off, size_t n)
+{
+    size_t done = 0;
+    enum probe p = probe(file, off);
+    while (p == READABLE && done < n) {
+        size_t step = n - done < PROBE_STEP ? n - done : PROBE_STEP;
+        p = probe(file, off + (off_t)(done + step) - 1);
+        done += p == READABLE ? step : 0;
+    }
+    return p == NOT_KNOWN ? (file->in_memory ? n : 0) : done;
+}
+
 /* How many of the n bytes at off can be sent without waiting for the disk. */
 static size_t
 resident_prefix(struct hs_file *file, off_t off, size_t n)
 {
-    while (!hs_file_all_cached(file, off, n)) {
-        if (n <= PROBE_STEP / 2) {
-            return 0;
+    while (n != 0 && !no_cachestat) {
+        /* Pages under read-ahead are counted as well. They are read in order, so the last one tells. */
+        if (hs_file_all_cached(file, off, n) && probe(file, off + (off_t)n - 1) != NOT_NOW) {
+            return n;
         }
-        n /= 2;
-    }
-    if (file->no_nowait) {
-        return n;
-    }
-    /* Pages under read-ahead are counted as cached. They are read in order, so looking at the end of each stretch finds them. */
-    for (size_t done = 0; done < n;) {
-        size_t step = n - done < PROBE_STEP ? n - done : PROBE_STEP;
-        char byte;
-        struct iovec iov = { &byte, 1 };
-        if (preadv2(file->fd, &iov, 1, off + (off_t)(done + step) - 1, RWF_NOWAIT) < 0) {
-            if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
-                file->no_nowait = true;
-                hs_file_look_at_fs(file);
-                return n;
-            }
-            return done;
+        if (!no_cachestat) {
+            n = n > WINDOW_MIN ? n / 2 : 0;
         }
-        done += step;
     }
-    return n;
+    return n != 0 ? probed_prefix(file, off, n) : 0;
 }
 
 /* Once something was missing: has the window after the known ones read while those are being sent. */

@@ -1,8 +1,8 @@
 /* io_gzip.c - an io_object that gives the bytes of another in gzip format (RFC 1952).
  * Owns its source: claimed, referenced, and let go when it is closed. When the source has nothing for now, all that was
- * read so far is flushed out, so that a slow stream arrives as it is made. On a loop one read takes a limited amount of
- * the source: bytes that compress to almost nothing would else hold up the loop until a whole buffer is full; EAGAIN
- * then means the next turn. */
+ * read so far is flushed out, so that a slow stream arrives as it is made. On a loop a limited amount of the source is
+ * taken at a time: bytes that compress to almost nothing would else hold up the loop until a whole buffer is full.
+ * EAGAIN then means the next turn. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "io/io_kind.h"
 
 #define IN_SIZE ((size_t)16384)
-#define IN_PER_READ (4 * IN_SIZE)   /* of the source, on a loop */
+#define IN_PER_TURN (4 * IN_SIZE)   /* of the source, on a loop */
 #define OUT_MIN ((size_t)256)       /* zlib wants room for its markers; smaller reads are served from a buffer */
 #define OUT_MAX ((size_t)1 << 30)   /* zlib counts in 32 bits */
 #define GZIP_WINDOW (15 + 16)       /* 32 KiB, gzip header and trailer */
@@ -31,6 +31,7 @@ struct gzip {
     enum state state;
     bool unflushed; /* took bytes since the last flush */
     bool paused;    /* EAGAIN was ours, not the source's */
+    size_t fed;     /* bytes taken since the last EAGAIN */
     int err;        /* the source's, given when what came before it is out */
     unsigned out_pos, out_len;
     unsigned char out[OUT_MIN];
@@ -90,18 +91,17 @@ squeeze(struct gzip *g)
 static size_t
 compress_into(struct gzip *g, unsigned char *buf, size_t n)
 {
-    size_t fed = 0;
     bool limited = hs_io_loop() != NULL;
     g->z.next_out = buf;
     g->z.avail_out = (unsigned)n;
     while (g->z.avail_out != 0 && g->state != ENDED && g->err == 0) {
         if (g->state == FEEDING && g->z.avail_in == 0) {
-            if (limited && fed >= IN_PER_READ) {
+            if (limited && g->fed >= IN_PER_TURN) {
                 g->paused = g->z.avail_out == n;
                 break;
             }
             feed(g);
-            fed += g->z.avail_in;
+            g->fed += g->z.avail_in;
         }
         if (g->err == 0) {
             squeeze(g);
@@ -143,6 +143,7 @@ gzip_read(io_object *io, void *buf, size_t n)
     if (g->state == ENDED) {
         return 0;
     }
+    g->fed = 0;
     errno = g->paused ? EAGAIN : g->err;
     g->err = errno == EAGAIN ? 0 : g->err;
     return -1;

@@ -59,6 +59,9 @@ hs_io_read(io_object *io, void *buf, size_t n)
             return fail(EBADF);
         }
         ssize_t r = hs_io_through_pool(x) ? hs_io_pool_read(x, buf, n) : call_read(x, buf, n);
+        if (r > (ssize_t)n) {
+            return fail(EIO); /* a wrapper that has lost count */
+        }
         if (r >= 0 || errno != EAGAIN || hs_io_loop() != NULL || !hs_io_block(x, IO_WAIT_READ)) {
             return r;
         }

@@ -308,6 +308,10 @@ pool_run(struct hs_job *job)
         struct iovec iov = { r->buf, POOL_READ };
         got = readv_method(&r->x->pub, &iov, 1);
     }
+    if (got > POOL_READ) {
+        got = -1;
+        errno = EIO;
+    }
     r->err = got < 0 ? errno : 0;
     r->len = got < 0 ? 0 : (size_t)got;
 }

@@ -227,6 +227,37 @@ ruling_18_pages_under_read_ahead_do_not_count(void **state)
 }
 
 static void
+ruling_18_without_cachestat_windows_are_probed(void **state)
+{
+    (void)state;
+    struct hs_io_window w;
+    no_cachestat_here = true; /* and from here on for good: the kernel is asked once */
+    io_object *io = open_warm();
+    nowaits = 0;
+    assert_int_equal(hs_io_window(io, SIZE_MAX, &w), 0);
+    assert_int_equal(w.len, (size_t)2 << 20);
+    assert_true(nowaits > 32);
+    assert_int_equal(hs_io_window(io, 1000, &w), 0);
+    assert_int_equal(w.len, 1000);
+    io_wrapper_delref(io);
+    io = open_warm();
+    nowait_misses = 1;
+    assert_int_equal(hs_io_window(io, SIZE_MAX, &w), EAGAIN);
+    wait_for(io, IO_WAIT_READ);
+    assert_int_equal(hs_io_window(io, SIZE_MAX, &w), 0);
+    assert_true(w.len > 0);
+    io_wrapper_delref(io);
+    io = open_warm(); /* nothing can be said */
+    nowait_err = EOPNOTSUPP;
+    assert_int_equal(hs_io_window(io, SIZE_MAX, &w), EAGAIN);
+    io_wrapper_delref(io);
+    io = open_file(shm_path, O_RDONLY); /* nothing has to be said */
+    assert_int_equal(hs_io_window(io, SIZE_MAX, &w), 0);
+    assert_int_equal(w.len, 100000);
+    io_wrapper_delref(io);
+}
+
+static void
 ruling_18_without_a_loop_windows_are_not_looked_at(void **state)
 {
     (void)state;
@@ -278,6 +309,7 @@ main(void)
         file_test(ruling_18_pages_under_read_ahead_do_not_count),
         file_test_no_loop(ruling_18_without_a_loop_windows_are_not_looked_at),
         file_test(some_ios_have_no_windows),
+        file_test(ruling_18_without_cachestat_windows_are_probed), /* last */
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

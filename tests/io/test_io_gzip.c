@@ -202,15 +202,16 @@ what_a_slow_source_has_given_comes_out(void **state)
 }
 
 static void
-one_read_takes_a_limited_amount_of_the_source(void **state)
+one_turn_takes_a_limited_amount_of_the_source(void **state)
 {
     (void)state;
     const size_t n = 4 << 20;
     char *zeros = calloc(1, n), *b = malloc(65536);
     io_object *m = io_wrapper_open_memory(zeros, n, MEMTYPE_DONTCARE);
     io_object *io = hs_io_gzip(m, 1);
-    ssize_t r = hs_io_read(io, b, 65536); /* all of it would fit */
-    assert_true(r > 0 || errno == EAGAIN);
+    while (hs_io_read(io, b, 65536) > 0) { /* all of it would fit */
+    }
+    assert_int_equal(errno, EAGAIN);
     assert_true(hs_io_remaining(m) >= (off_t)(n - 65536));
     io_wrapper_delref(io);
     assert_int_equal(hs_io_lseek(m, 0, SEEK_SET), 0);
@@ -314,7 +315,7 @@ main(void)
         io_test(levels_are_1_to_9),
         io_test(it_begins_where_the_source_stands_and_names_no_file),
         io_test(what_a_slow_source_has_given_comes_out),
-        io_test(one_read_takes_a_limited_amount_of_the_source),
+        io_test(one_turn_takes_a_limited_amount_of_the_source),
         io_test(an_error_of_the_source_comes_after_what_was_read),
         io_test(ruling_05_the_source_is_taken_over_and_let_go),
         io_test_no_loop(without_a_loop_a_read_is_not_limited),
