@@ -66,7 +66,7 @@ HTTPSRV_API io_object *io_wrapper_open2(const char *name, int options, int mode,
 HTTPSRV_API io_object *io_wrapper_mkpath_and_open(const char *name, int options, int dirmode, int filemode);
 /* An io on an open descriptor, which it owns and closes: regular file, pipe, FIFO, socket, terminal. Pollable ones are made non-blocking. */
 HTTPSRV_API io_object *io_wrapper_fdopen(int fd);
-/* Read-only io on memory. memtype says what happens with blob at the end: MEMTYPE_*. EINVAL for another memtype. */
+/* Read-only io on memory. memtype says what happens with blob at the end: MEMTYPE_*. On failure (EINVAL: another memtype; ENOMEM) blob stays the caller's. */
 HTTPSRV_API io_object *io_wrapper_open_memory(const char *blob, size_t len, int memtype);
 /* The same on a copy of the memory. memtype: MEMTYPE_DONTCARE or MEMTYPE_IS_MALLOC_3C (both: malloc), MEMTYPE_IS_MMAP. */
 HTTPSRV_API io_object *io_wrapper_copy_memory(const char *blob, size_t len, int memtype);
@@ -78,18 +78,23 @@ HTTPSRV_API io_object *io_wrapper_create_object(const io_wrapper *wrapper, void 
 HTTPSRV_API io_object *io_wrapper_clone(io_object *io);
 /* The wrapper of a scheme ("file", "memory", …) or NULL with ENOENT. */
 HTTPSRV_API io_wrapper *io_wrapper_lookup(const char *scheme);
-/* Ours: registers a scheme for all threads. wrapper must stay valid. 0; EEXIST, EINVAL (bad scheme name or sizeof_self), ENOMEM. */
+/* Ours: registers a scheme for all threads, for good. wrapper must stay valid. Its open gets what follows "://", and a 0 return keeps the io open.
+ * 0; EEXIST (case does not count), EINVAL (bad scheme name or sizeof_self), ENOMEM. */
 HTTPSRV_API int io_wrapper_define(const io_wrapper *wrapper);
 
 /* --- use --- */
 
-/* Up to nbytes bytes; 0 at the end; -1: EAGAIN, EBUSY while something else owns the io (a response that streams it), EBADF, EIO, … */
+/* Up to nbytes bytes; 0 at the end; -1: EAGAIN, EBUSY while something else owns the io (a response that streams it), EBADF, EIO, …
+ * In a thread without an event loop reads and writes do not give EAGAIN where the io can be polled or is worth retrying: they block. */
 HTTPSRV_API ssize_t io_wrapper_read(io_object *io, void *buf, size_t nbytes);
+/* As write(2) and writev(2), short writes included; -1: EAGAIN, EBADF, EPIPE (never a signal), ENOSPC, ENOTSUP for a read-only kind, EINVAL for a bad
+ * vector. An io that something else reads can still be written to. */
 HTTPSRV_API ssize_t io_wrapper_write(io_object *io, const void *buf, size_t nbytes);
 HTTPSRV_API ssize_t io_wrapper_writev(io_object *io, const struct iovec *iov, int iovcnt);
-/* Formatted write; the number of bytes attempted, or -1. */
+/* Formatted write; the number of bytes attempted, as documented: what a full pipe or disk did not take is lost. -1 when nothing was written. */
 HTTPSRV_API ssize_t io_wrapper_printf(io_object *io, const char *format, ...) __attribute__((format(printf, 2, 3)));
 HTTPSRV_API ssize_t io_wrapper_vprintf(io_object *io, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
+/* As lseek(2): the new position; -1: ESPIPE, EINVAL, EOVERFLOW, EBUSY, EBADF, EAGAIN while the IO pool reads for the io. */
 HTTPSRV_API off_t io_wrapper_lseek(io_object *io, off_t offset, int whence);
 HTTPSRV_API int io_wrapper_supports_lseek(io_object *io); /* 1 or 0 */
 HTTPSRV_API int io_wrapper_flush(io_object *io);          /* 0, or -1 with errno */
@@ -100,8 +105,9 @@ HTTPSRV_API int io_wrapper_copy_to_buffer(io_object *io, char *buf, int buflen, 
 HTTPSRV_API int io_wrapper_is_memory_based(io_object *io, char **buf, size_t *len);
 /* Total size in bytes, -1 with ENOTSUP when it is not known. */
 HTTPSRV_API off_t io_wrapper_get_size(io_object *io);
-/* Asks to be told, once, when a read or write (what) is worth trying again; fn NULL cancels. Works for every io: a wrapper without wait is
- * polled by its pollable_fd, retried each 10 ms, or read in the IO pool. 0, or -1 with EBUSY, ENOMEM; EDEADLK in a thread without a loop. */
+/* Asks to be told, once, from the loop, when a read or write (what) is worth trying again; fn NULL cancels. Works for every io: a wrapper without wait is
+ * polled by its pollable_fd, retried each 10 ms, or read in the IO pool. Until fn is called or the wait cancelled, the io keeps a reference of its own.
+ * 0, or -1 with EBUSY (another waiter, or something else owns the io), EBADF, EINVAL, ENOMEM; EDEADLK in a thread without a loop. */
 HTTPSRV_API int io_wrapper_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg);
 
 /* --- life: any thread --- */
@@ -140,11 +146,12 @@ HTTPSRV_API io_job *io_wrapper_create_read_job(const char *filename);
 
 /* --- look --- */
 HTTPSRV_API const char *io_wrapper_get_path(io_object *io); /* borrowed until set_path or the end; NULL when there is none */
-HTTPSRV_API void io_wrapper_set_path(io_object *io, const char *path);
+HTTPSRV_API void io_wrapper_set_path(io_object *io, const char *path); /* copied; without memory (errno ENOMEM) it stays what it was, also for set_scheme */
 HTTPSRV_API const char *io_wrapper_get_scheme(io_object *io);
 HTTPSRV_API void io_wrapper_set_scheme(io_object *io, const char *scheme);
 HTTPSRV_API int io_wrapper_get_mode(io_object *io);
 HTTPSRV_API int io_wrapper_get_options(io_object *io);
+/* Of an io on an application's wrapper; NULL, and setting does nothing, for the built-in kinds. */
 HTTPSRV_API void *io_wrapper_get_handle(io_object *io);
 HTTPSRV_API void io_wrapper_set_handle(io_object *io, void *handle);
 HTTPSRV_API ECDict io_wrapper_get_context(io_object *io); /* borrowed */
