@@ -1,0 +1,508 @@
+---@meta httpsrv
+-- The Lua face of httpsrv, for the Lua language server. What each function does, when it waits and what it raises is said in
+-- lua/httpsrv/*.lua.
+
+---Why something failed: an errno's name, such as "ENOENT".
+---@alias httpsrv.errcode string
+
+---@alias httpsrv.level "debug"|"info"|"notice"|"warn"|"error"
+
+---@class httpsrv
+---@field DONE integer what handlers of the reference manual return
+---@field io httpsrv.iolib
+---@field timer httpsrv.timerlib
+---@field cancelled userdata what a cancelled wait raises
+---@field null userdata JSON null
+---@field empty_array table encodes as []
+local httpsrv = {}
+
+---@class httpsrv.route_options
+---@field host? string virtual host
+---@field exact? boolean matches the path alone, not what is below
+---@field encoded_slash? boolean %2F and %5C may be in the path, and stay encoded
+---@field max_body? integer|false bytes; false: no limit for streaming reads
+---@field client_half_close? "allow" a FIN while the handler waits is no abort
+---@field on_abort? "continue" the handler runs to its end when the client goes away
+---@field handler_timeout? number seconds
+
+---@param method string|nil nil: every method
+---@param path string base path
+---@param handler fun(sess: httpsrv.session): any
+---@param options? httpsrv.route_options
+---@return true
+function httpsrv.register(method, path, handler, options) end
+
+---Waits.
+---@param seconds number
+---@return true
+function httpsrv.sleep(seconds) end
+
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return httpsrv.task
+function httpsrv.spawn(fn, ...) end
+
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return httpsrv.task
+function httpsrv.spawn_detached(fn, ...) end
+
+---@generic T
+---@param fn fun(...): T
+---@param seconds number
+---@param ... any its arguments
+---@return T ...
+function httpsrv.shield(fn, seconds, ...) end
+
+---@param fn fun()
+function httpsrv.on_unload(fn) end
+
+---@param n? integer
+---@return httpsrv.queue
+function httpsrv.queue(n) end
+
+---@return httpsrv.event
+function httpsrv.event() end
+
+---@param n? integer
+---@return httpsrv.semaphore
+function httpsrv.semaphore(n) end
+
+---@param value any
+---@return string? text
+---@return string? message
+---@return httpsrv.errcode? code
+function httpsrv.json_encode(value) end
+
+---@param text string
+---@return any value
+---@return string? message "… at byte N"
+---@return httpsrv.errcode? code
+function httpsrv.json_decode(text) end
+
+---@param level httpsrv.level
+---@param ... any
+function httpsrv.log(level, ...) end
+
+---Seconds of a clock that never jumps.
+---@return number
+function httpsrv.now() end
+
+---@return "load"|"check"|"run"
+function httpsrv.phase() end
+
+---Whether a wait is possible here.
+---@return boolean
+function httpsrv.async_ok() end
+
+---@return boolean
+function httpsrv.in_pool() end
+
+---How many of each the process has now.
+---@return { sessions: integer, ios: integer, tasks: integer, timers: integer, connections: integer }
+function httpsrv.live() end
+
+---@class httpsrv.task
+local task = {}
+
+---Waits.
+---@param deadline? number in the seconds of httpsrv.now()
+---@return boolean? ok nil: timed out
+---@return any ... results, or the error
+function task:wait(deadline) end
+function task:cancel() end
+---@return boolean
+function task:is_done() end
+
+---@class httpsrv.queue
+local queue = {}
+
+---Waits while the queue is full.
+---@param value any not nil
+---@param deadline? number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function queue:put(value, deadline) end
+---Waits while the queue is empty.
+---@param deadline? number
+---@return any value
+---@return string? message
+---@return httpsrv.errcode? code
+function queue:get(deadline) end
+---@return integer
+function queue:size() end
+
+---@class httpsrv.event
+local event = {}
+
+---Waits.
+---@param deadline? number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function event:wait(deadline) end
+function event:set() end
+function event:clear() end
+---@return boolean
+function event:is_set() end
+
+---@class httpsrv.semaphore
+local semaphore = {}
+
+---Waits.
+---@param deadline? number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function semaphore:acquire(deadline) end
+function semaphore:release() end
+
+---@class httpsrv.timerlib
+local timerlib = {}
+
+---@param seconds number
+---@param fn fun()
+---@param name? string
+---@return httpsrv.timer
+function timerlib.after(seconds, fn, name) end
+---@param time number seconds since 1970
+---@param fn fun()
+---@param name? string
+---@return httpsrv.timer
+function timerlib.at(time, fn, name) end
+---@param seconds number
+---@param fn fun()
+---@param name? string
+---@return httpsrv.timer
+function timerlib.every(seconds, fn, name) end
+
+---@class httpsrv.timer
+local timer = {}
+
+---@return boolean was whether it was set
+function timer:stop() end
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function timer:start() end
+---@return string?
+function timer:name() end
+
+---@class httpsrv.iolib
+---@field O_RDONLY integer
+---@field O_WRONLY integer
+---@field O_RDWR integer
+---@field O_CREAT integer
+---@field O_EXCL integer
+---@field O_TRUNC integer
+---@field O_APPEND integer
+---@field O_NONBLOCK integer
+---@field O_SYNC integer
+---@field O_NOFOLLOW integer
+---@field O_DIRECTORY integer
+---@field O_CLOEXEC integer
+local iolib = {}
+
+---Waits.
+---@param name string
+---@param mode? string|integer
+---@param perm? integer
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.open(name, mode, perm) end
+---@param text string
+---@return httpsrv.io
+function iolib.memory(text) end
+---@param fn fun(write: fun(...: string|number): true?, string?, httpsrv.errcode?)
+---@return httpsrv.io
+function iolib.generator(fn) end
+---@return httpsrv.io? reader
+---@return httpsrv.io|string writer
+---@return httpsrv.errcode? code
+function iolib.pipe() end
+---@param argv string[]
+---@return httpsrv.child? child
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.popen(argv) end
+---Waits.
+---@param address string
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.connect(address) end
+---@param fd integer
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.fdopen(fd) end
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.tmpfile() end
+---@param ... httpsrv.io
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.concat(...) end
+---@param io httpsrv.io
+---@param first integer
+---@param last? integer
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.range(io, first, last) end
+---@param io httpsrv.io
+---@param level? integer 1 to 9
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.gzip(io, level) end
+
+---@class httpsrv.scheme
+---@field scheme string
+---@field open fun(name: string, flags: integer, perm: integer): any, string?, httpsrv.errcode?
+---@field read? fun(state: any, n: integer): string?, string?, httpsrv.errcode?
+---@field write? fun(state: any, text: string): true?, string?, httpsrv.errcode?
+---@field close? fun(state: any)
+---@field size? fun(state: any): integer?
+
+---@param def httpsrv.scheme
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function iolib.define(def) end
+
+---@class httpsrv.io
+local io = {}
+
+---Waits.
+---@param ... integer|"*l"|"*L"|"*a"|"*n"
+---@return string|number|nil ...
+function io:read(...) end
+---@param n? integer
+---@return fun(): string?
+function io:chunks(n) end
+---@return fun(): string?
+function io:lines() end
+---Waits.
+---@param ... string|number
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function io:write(...) end
+---Waits.
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function io:flush() end
+---@param whence? "set"|"cur"|"end"
+---@param offset? integer
+---@return integer? position
+---@return string? message
+---@return httpsrv.errcode? code
+function io:seek(whence, offset) end
+---@return integer? bytes
+---@return string? message
+---@return httpsrv.errcode? code
+function io:size() end
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function io:close() end
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function io:clone() end
+
+---@class httpsrv.child
+---@field stdin httpsrv.io
+---@field stdout httpsrv.io
+local child = {}
+
+---Waits.
+---@return integer? status
+---@return string? message "killed by signal N"
+---@return integer? signal
+function child:wait() end
+---@param signal? integer
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function child:kill(signal) end
+
+---@class httpsrv.url
+---@field url string as sent
+---@field scheme? string
+---@field userinfo { user: string?, pass: string? }
+---@field host? string
+---@field port? integer
+---@field path string decoded, normalised
+---@field raw_query? string
+---@field query? string decoded
+---@field fragment? string
+---@field attrs? table<string, string>
+
+---@class httpsrv.address
+---@field family "inet"|"inet6"|"unix"
+---@field ip? string
+---@field port? integer
+---@field path? string
+
+---One request and its response. Past its end every method gives nil, "session has finished", "EBADF".
+---@class httpsrv.session
+local session = {}
+
+---@return table
+function session:ctx() end
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:detach() end
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:finish() end
+---@return string
+function session:path_rest() end
+---@return string
+function session:request_method_get() end
+---@return string
+function session:request_protocol_get() end
+---@return string
+function session:request_path_get() end
+---@return string?
+function session:request_username_get() end
+---@return string?
+function session:request_subject_cn_get() end
+---@return httpsrv.url
+function session:request_url_get() end
+---@return table<string, string[]>
+function session:request_args() end
+---@param name string
+---@return string?
+function session:request_header_get(name) end
+---@return table<string, string>
+function session:request_headers() end
+---Waits.
+---@return table<string, string>? trailers
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_trailers() end
+---@return string? type
+---@return string? charset
+function session:request_content_type_get() end
+---@return httpsrv.io? io
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_data_get() end
+---Waits.
+---@return string? body
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_data_get_string() end
+---Waits.
+---@return any value
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_data_get_json() end
+---Waits.
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_data_spool() end
+---@return httpsrv.address?
+function session:request_peer_address() end
+---@return httpsrv.address?
+function session:request_local_address() end
+---@param code integer
+---@param message? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_set(code, message) end
+---@param code integer
+---@param message? string
+---@param mimetype? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_set_std(code, message, mimetype) end
+---@param mimetype? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_ok(mimetype) end
+---@param mimetype? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_denied(mimetype) end
+---@param mimetype? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_not_found(mimetype) end
+---@param mimetype? string
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_status_error(mimetype) end
+---@param name string
+---@param value string|number|nil
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_header_set(name, value) end
+---@param name string
+---@param value string|number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_header_add(name, value) end
+---Waits.
+---@param data string|number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_append(data) end
+---Waits.
+---@param format string
+---@param ... any
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_printf(format, ...) end
+---@param text string|number
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_string(text) end
+---@param value any
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_json(value) end
+---Waits when immediate.
+---@param io httpsrv.io
+---@param immediate? boolean
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_io(io, immediate) end
+---Waits.
+---@param final? boolean
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_flush(final) end
+---@param url string
+---@param code? 301|302|303|307|308
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:redirect(url, code) end
+
+return httpsrv
