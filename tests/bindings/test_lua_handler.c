@@ -2,6 +2,7 @@
 #include "lua_rig.h"
 
 #include "alloc_fail.h"
+#include "bindings/internal.h"
 
 #define HTTPSRV "local httpsrv = require 'httpsrv'\n"
 
@@ -263,6 +264,60 @@ threat_38_each_allocation_of_an_exchange_fails_once(void **state)
     assert_true(n > 10);
 }
 
+/* The allocator of the Lua state, one of whose calls for more memory fails. */
+struct failing {
+    lua_Alloc fn;
+    void *ud;
+    unsigned long left; /* calls until it fails, 0: never */
+    bool hit;
+};
+
+static void *
+failing_alloc(void *ud, void *p, size_t old, size_t n)
+{
+    struct failing *f = ud;
+    if (n > old && f->left != 0 && --f->left == 0) {
+        f->hit = true;
+        return NULL;
+    }
+    return f->fn(f->ud, p, old, n);
+}
+
+static void
+threat_33_each_allocation_of_lua_fails_once(void **state)
+{
+    struct lua_rig l;
+    struct failing f = { .hit = true };
+    unsigned long n = 0;
+    (void)state;
+    lua_rig_open(&l, busy_script);
+    f.fn = lua_getallocf(l.rt->L, &f.ud);
+    lua_setallocf(l.rt->L, failing_alloc, &f);
+    while (f.hit) {
+        struct rig_client c;
+        f.hit = false;
+        f.left = ++n;
+        rig_connect(&l.rig, &c);
+        (void)rig_sends(&c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        rig_settle(&l.rig);
+        rig_advance(&l.rig, 6 * HS_SEC);
+        f.left = 0;
+        rig_disconnect(&c, true);
+        rig_advance(&l.rig, 6 * HS_SEC);
+        assert_string_equal(lua_rig_get(&l, "/alive"), "alive");
+        lua_gc(l.rt->L, LUA_GCCOLLECT, 0);
+        lua_gc(l.rt->L, LUA_GCCOLLECT, 0);
+        rig_settle(&l.rig);
+        assert_int_equal(hs_live_get(HS_LIVE_TASK), 0);
+        assert_int_equal(hs_live_get(HS_LIVE_TIMER), 0);
+        assert_int_equal(hs_live_get(HS_LIVE_IO), 0);
+        assert_int_equal(hs_session_env_live(l.rig.env), 0);
+    }
+    assert_true(n > 20);
+    lua_setallocf(l.rt->L, f.fn, f.ud);
+    lua_rig_close(&l);
+}
+
 static void
 threat_34_the_runtime_closes_under_everything(void **state)
 {
@@ -312,6 +367,7 @@ main(void)
         cmocka_unit_test(append_waits_past_the_high_mark),
         cmocka_unit_test(a_handler_timeout_ends_the_request_and_cancels_the_handler),
         cmocka_unit_test(threat_38_each_allocation_of_an_exchange_fails_once),
+        cmocka_unit_test(threat_33_each_allocation_of_lua_fails_once),
         cmocka_unit_test(threat_34_the_runtime_closes_under_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
