@@ -212,17 +212,21 @@ fail_closed(lua_State *L)
     return hs_lua_fail_as(L, EBADF, "io is closed");
 }
 
-/* A failed call on the io: errno says why. When the body of the task's own request broke off, the request is over. */
+/* A failed call on the io: errno says why. */
 static int
-fail_io(lua_State *L, const struct hs_io_box *box, int err)
+fail_io(lua_State *L, int err)
+{
+    return err == EBUSY ? hs_lua_fail_as(L, err, "io is in use") : hs_lua_fail(L, err);
+}
+
+/* A failed read. When the body of the task's own request broke off, the request is over. */
+static int
+fail_read(lua_State *L, const struct hs_io_box *box, int err)
 {
     if (box->is_body && err != EBUSY && err != EBADF && box->req != NULL && hs_req_is_own(box->rt, box->req->sess)) {
         return hs_wait_abandoned(L, box->rt);
     }
-    if (err == EBUSY) {
-        return hs_lua_fail_as(L, err, "io is in use");
-    }
-    return hs_lua_fail(L, err);
+    return fail_io(L, err);
 }
 
 /* --- reading --- */
@@ -309,7 +313,7 @@ l_fill(lua_State *L)
             return 1;
         }
         if (r < 0) {
-            return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
+            return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_read(L, box, errno);
         }
         done += (size_t)r;
     }
@@ -352,7 +356,7 @@ l_at_end(lua_State *L)
         r = read_ahead(box, READ_SIZE);
     }
     if (r < 0 && errno != EAGAIN) {
-        return fail_io(L, box, errno);
+        return fail_read(L, box, errno);
     }
     lua_pushboolean(L, r == 0);
     return 1;
@@ -437,7 +441,7 @@ l_some(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
+    return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_read(L, box, errno);
 }
 
 /* --- writing --- */
@@ -465,7 +469,7 @@ l_write(lua_State *L)
     }
     ssize_t r = io_wrapper_write(box->io, v.p + from, v.n - from);
     if (r < 0) {
-        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, errno);
     }
     lua_pushnumber(L, (lua_Number)(from + (size_t)r));
     return 1;
@@ -480,7 +484,7 @@ l_flush(lua_State *L)
         return fail_closed(L);
     }
     if (io_wrapper_flush(box->io) != 0 && errno != ENOTSUP) {
-        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_WRITE) : fail_io(L, errno);
     }
     lua_pushboolean(L, 1);
     return 1;
@@ -512,7 +516,7 @@ l_seek(lua_State *L)
     }
     off_t pos = io_wrapper_lseek(box->io, offset, whences[which]);
     if (pos < 0) {
-        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, box, errno);
+        return errno == EAGAIN ? hs_io_box_wait(L, box, IO_WAIT_READ) : fail_io(L, errno);
     }
     hs_buf_clear(&box->ahead);
     box->taken = 0;
@@ -530,7 +534,7 @@ l_size(lua_State *L)
     }
     off_t size = io_wrapper_get_size(box->io);
     if (size < 0) {
-        return fail_io(L, box, errno);
+        return fail_io(L, errno);
     }
     lua_pushnumber(L, (lua_Number)size);
     return 1;
@@ -560,7 +564,7 @@ l_clone(lua_State *L)
         return fail_closed(L);
     }
     copy->io = io_wrapper_clone(box->io);
-    return copy->io != NULL ? 1 : fail_io(L, box, errno);
+    return copy->io != NULL ? 1 : fail_io(L, errno);
 }
 
 /* io_closed(io): for io.type and the like */

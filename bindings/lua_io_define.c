@@ -104,10 +104,16 @@ lua_io_close(struct hs_resource *r)
 
 /* --- a call --- */
 
-/* The errno of its name; EIO for another. */
+/* The errno of its name, also where a value has two; EIO for another. */
 static int
 errno_of(const char *name)
 {
+    if (name != NULL && strcmp(name, "ENOTSUP") == 0) {
+        return ENOTSUP;
+    }
+    if (name != NULL && strcmp(name, "EWOULDBLOCK") == 0) {
+        return EWOULDBLOCK;
+    }
     for (int err = 1; name != NULL && err < 134; err++) {
         if (strcmp(hs_errname(err), name) == 0) {
             return err;
