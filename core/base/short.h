@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Copies n bytes, which may be none, between runs that do not overlap; returns dst + n. */
-static inline char *
+static inline __attribute__((always_inline)) char *
 hs_short_copy(char *dst, const char *src, size_t n)
 {
     if (n >= 8 && n <= 16) {
@@ -37,7 +37,7 @@ hs_short_copy(char *dst, const char *src, size_t n)
 }
 
 /* Whether n bytes, which may be none, are the same. */
-static inline bool
+static inline __attribute__((always_inline)) bool
 hs_short_equal(const char *a, const char *b, size_t n)
 {
     if (n >= 8 && n <= 16) {
