@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "bindings/task.h"
@@ -75,15 +76,21 @@ struct describe {
     struct hs_buf *out;
 };
 
+/* What is to be logged ends at a NUL: it is shown as \x00, as the log shows the other controls. */
 static void
-append_top(lua_State *L, struct hs_buf *out)
+append_top(lua_State *L, struct hs_buf *out, size_t most)
 {
     size_t n = 0;
     const char *s = lua_tolstring(L, -1, &n);
-    if (s != NULL) {
-        const size_t room = out->max - out->len;
-        (void)hs_buf_append(out, s, n < room ? n : room);
+    if (s == NULL) {
+        return;
     }
+    n = n < most ? n : most;
+    for (const char *end = s + n, *p; (p = memchr(s, '\0', (size_t)(end - s))) != NULL; s = p + 1, n = (size_t)(end - s)) {
+        (void)hs_buf_append(out, s, (size_t)(p - s));
+        (void)hs_buf_append_view(out, HS_VIEW("\\x00"));
+    }
+    (void)hs_buf_append(out, s, n);
 }
 
 static int
@@ -111,7 +118,7 @@ describe_value(lua_State *L)
             lua_pushfstring(L, "(error object is a %s value)", type);
         }
     }
-    append_top(L, d->out);
+    append_top(L, d->out, (d->out->max - d->out->len) / 2); /* a long message leaves room for the traceback */
     return 0;
 }
 
@@ -121,7 +128,7 @@ describe_traceback(lua_State *L)
     struct describe *d = lua_touserdata(L, 1);
     luaL_traceback(L, d->co, NULL, 0);
     (void)hs_buf_append_char(d->out, '\n');
-    append_top(L, d->out);
+    append_top(L, d->out, d->out->max - d->out->len);
     return 0;
 }
 

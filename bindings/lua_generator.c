@@ -260,7 +260,7 @@ l_write(lua_State *L)
         return hs_lua_fail_as(L, EBADF, "the generator has ended");
     }
     if (g->closed) {
-        return g->task == rt->current ? hs_wait_abandoned(L, rt) : hs_lua_fail(L, EPIPE);
+        return rt->current != NULL && g->task == rt->current ? hs_wait_abandoned(L, rt) : hs_lua_fail(L, EPIPE);
     }
     if (hs_channel_room(g->channel) == 0 && !hs_wait_possible(L, rt)) {
         (void)hs_wait_begin(L, rt); /* raises */

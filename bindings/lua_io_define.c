@@ -130,7 +130,8 @@ result_error(struct hs_task *t)
     if (lua_gettop(co) < 2 || lua_toboolean(co, 1)) {
         return 0;
     }
-    return lua_type(co, 3) == LUA_TSTRING ? errno_of(lua_tostring(co, 3)) : EIO;
+    const int err = lua_type(co, 3) == LUA_TSTRING ? errno_of(lua_tostring(co, 3)) : EIO;
+    return err == EAGAIN ? EIO : err; /* it would be tried again without end */
 }
 
 static void

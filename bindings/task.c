@@ -167,7 +167,7 @@ finish(struct hs_task *t, int status)
     if (t->req != NULL) {
         hs_req_remove_task(t);
     }
-    retire(t, status == 0);
+    retire(t, status == 0 && !t->spoilt);
     hs_unload_task_ended(rt);
 }
 
@@ -571,6 +571,17 @@ l_task_self(lua_State *L)
     return 2;
 }
 
+/* task_spoil(): the running task's coroutine cannot be used again */
+static int
+l_task_spoil(lua_State *L)
+{
+    struct hs_task *t = hs_lua_rt(L)->current;
+    if (t != NULL) {
+        t->spoilt = true;
+    }
+    return 0;
+}
+
 /* shield_enter(seconds) */
 static int
 l_shield_enter(lua_State *L)
@@ -620,6 +631,7 @@ hs_lua_open_task(lua_State *L, struct hs_lua_runtime *rt)
         { "task_cancel", l_task_cancel },
         { "task_held", l_task_held },
         { "task_self", l_task_self },
+        { "task_spoil", l_task_spoil },
         { "shield_enter", l_shield_enter },
         { "shield_leave", l_shield_leave },
         { NULL, NULL },

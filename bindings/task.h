@@ -52,6 +52,7 @@ struct hs_task {
     bool started;
     bool raise; /* resume with the cancellation instead of wake_err */
     bool drop;  /* do not resume: it is over */
+    bool spoilt; /* its coroutine has an environment of its own (setfenv(0)): not used again */
 
     /* The wait. */
     void (*disarm)(struct hs_task *t);

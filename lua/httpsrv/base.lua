@@ -6,6 +6,13 @@ local C = select(2, ...)
 require "httpsrv.coroutine"
 require("httpsrv.loader").install()
 
+-- A coroutine is used for one request after the other; one whose global environment was changed is not.
+local raw_setfenv = setfenv
+rawset(_G, "setfenv", function(f, env)
+  if f == 0 then C.task_spoil() end
+  return raw_setfenv(f, env) -- a tail call, so levels count as ever
+end)
+
 local cancelled = debug.getmetatable(C.cancelled) or {}
 cancelled.__tostring = function() return "cancelled" end
 cancelled.__metatable = false

@@ -132,7 +132,10 @@ function M.print(...)
     if type(text) ~= "string" then error("'tostring' must return a string to 'print'", 2) end
     parts[i] = text
   end
-  C.print(concat(parts, C.print_separator()))
+  local separator = C.print_separator()
+  local line = concat(parts, separator)
+  if separator ~= "\t" then line = line:gsub("%z", "\\x00") end -- a line of the log ends at a NUL
+  C.print(line)
 end
 
 --- Puts all of them in their places.

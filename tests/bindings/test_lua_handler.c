@@ -25,6 +25,22 @@ a_handler_answers(void **state)
 }
 
 static void
+a_changed_environment_does_not_reach_the_next_request(void **state)
+{
+    struct lua_rig l;
+    (void)state;
+    lua_rig_open(&l, HTTPSRV
+                 "httpsrv.register('GET', '/set', function(sess)\n"
+                 "  setfenv(0, { print = 'other' }) assert(loadstring('return print')() == 'other')\n"
+                 "  setfenv(1, setmetatable({ here = 'mine' }, { __index = _G })) sess:response_append(here)\n"
+                 "end)\n"
+                 "httpsrv.register('GET', '/get', function(sess) sess:response_append(type(loadstring('return print')())) end)");
+    assert_string_equal(lua_rig_get(&l, "/set"), "mine");
+    assert_string_equal(lua_rig_get(&l, "/get"), "function");
+    lua_rig_close(&l);
+}
+
+static void
 a_handler_that_sets_nothing_gives_200_and_an_empty_body(void **state)
 {
     struct lua_rig l;
@@ -357,6 +373,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_answers),
+        cmocka_unit_test(a_changed_environment_does_not_reach_the_next_request),
         cmocka_unit_test(a_handler_that_sets_nothing_gives_200_and_an_empty_body),
         cmocka_unit_test(a_handler_waits_and_others_are_served),
         cmocka_unit_test(threat_33_an_error_is_a_500_with_an_id_that_the_log_repeats),
