@@ -189,6 +189,27 @@ copy_to_buffer_reads_on(void **state)
     io_wrapper_delref(io);
 }
 
+static ssize_t
+boasting_read(io_object *io, void *buf, size_t n)
+{
+    (void)io;
+    (void)buf;
+    return (ssize_t)n + 1;
+}
+
+static const io_wrapper boasting = { .sizeof_self = sizeof(io_wrapper), .read = boasting_read };
+
+static void
+a_wrapper_that_has_lost_count_is_not_believed(void **state)
+{
+    (void)state;
+    char b[4];
+    io_object *io = io_wrapper_create_object(&boasting, NULL);
+    assert_int_equal(loop != NULL ? read_all(io, b, 4, 4) : io_wrapper_read(io, b, 4), -1);
+    assert_int_equal(errno, EIO);
+    io_wrapper_delref(io);
+}
+
 static void
 what_is_missing_says_so(void **state)
 {
@@ -245,6 +266,8 @@ main(void)
         io_test(vectors_are_checked),
         io_test(printf_writes_all_it_can),
         io_test(copy_to_buffer_reads_on),
+        io_test(a_wrapper_that_has_lost_count_is_not_believed),
+        io_test_no_loop(a_wrapper_that_has_lost_count_is_not_believed),
         io_test(what_is_missing_says_so),
         io_test(seeking_is_computed_without_overflow),
     };
