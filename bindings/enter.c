@@ -76,7 +76,7 @@ struct describe {
     struct hs_buf *out;
 };
 
-/* What is to be logged ends at a NUL: it is shown as \x00, as the log shows the other controls. */
+/* What is to be logged ends at a NUL: it is shown as ^@. */
 static void
 append_top(lua_State *L, struct hs_buf *out, size_t most)
 {
@@ -88,7 +88,7 @@ append_top(lua_State *L, struct hs_buf *out, size_t most)
     n = n < most ? n : most;
     for (const char *end = s + n, *p; (p = memchr(s, '\0', (size_t)(end - s))) != NULL; s = p + 1, n = (size_t)(end - s)) {
         (void)hs_buf_append(out, s, (size_t)(p - s));
-        (void)hs_buf_append_view(out, HS_VIEW("\\x00"));
+        (void)hs_buf_append_view(out, HS_VIEW("^@"));
     }
     (void)hs_buf_append(out, s, n);
 }

@@ -5,6 +5,9 @@
 #include "base/buf.h"
 #include "bindings/internal.h"
 
+/* Enough for any traceback. */
+#define HS_LUA_TRACEBACK_MAX ((size_t)32 * 1024)
+
 /* Resumes a task's coroutine with the nargs values on its stack; returns what lua_resume gave. */
 int hs_enter_resume(struct hs_task *t, int nargs);
 /* Runs fn with ud as its light userdata argument, protected. 0; ENOMEM; EINVAL when it raised an error, which is logged as

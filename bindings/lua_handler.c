@@ -15,8 +15,6 @@
 #include "bindings/req.h"
 #include "bindings/task.h"
 
-#define TRACEBACK_MAX ((size_t)32 * 1024)
-
 struct lua_handler {
     struct hs_lua_runtime *rt; /* a reference */
     int fn_ref;
@@ -47,7 +45,7 @@ static void
 error_response(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, const char *id, struct hs_view text)
 {
     struct hs_buf body;
-    hs_buf_init(&body, TRACEBACK_MAX * 2);
+    hs_buf_init(&body, HS_LUA_TRACEBACK_MAX * 2);
     int err = hs_buf_printf(&body, "Internal Server Error (id %s)\n", id);
     if (err == 0 && rt->dev) {
         err = hs_buf_printf(&body, "\n%.*s\n", (int)text.n, text.p);
@@ -87,7 +85,7 @@ handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
     char id[9];
     struct hs_buf text;
     make_id(id);
-    hs_buf_init(&text, TRACEBACK_MAX);
+    hs_buf_init(&text, HS_LUA_TRACEBACK_MAX);
     if (status == HS_TASK_DROPPED) {
         (void)hs_buf_append_view(&text, HS_VIEW("the handler was dropped"));
     } else {

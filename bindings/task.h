@@ -102,6 +102,9 @@ void hs_task_wake_later(struct hs_task *t, int err);
 void hs_task_cancel(struct hs_task *t);
 /* Cancelled, and no shield is up: a wait has to be refused. */
 bool hs_task_refused(const struct hs_task *t);
+/* Keeps cancellations away from the task, for at most limit nanoseconds after one came; nests, the outermost's limit counts. 0, ENOMEM. */
+int hs_task_shield(struct hs_task *t, int64_t limit);
+void hs_task_unshield(struct hs_task *t);
 /* Ends every task at once, with HS_TASK_CLOSED, and frees all. */
 void hs_task_close_all(struct hs_lua_runtime *rt);
 /* Logs "what: message" with the traceback at level error; an uncaught cancellation is not logged. */

@@ -41,9 +41,7 @@ function M.spawn_detached(fn, ...) return spawn(true, "spawn_detached", fn, ...)
 --- Called when a task made by spawn has ended.
 function C.spawn_ended(id, ok, ...)
   local t = live[id]
-  live[id] = nil
   if not t then return end
-  t.done = true
   local waited = t.waiters.next ~= t.waiters
   if ok then
     t.n, t.results = select("#", ...) + 1, { true, ... }
@@ -52,6 +50,9 @@ function C.spawn_ended(id, ok, ...)
     t.n, t.results = 2, { false, err }
     if not waited and text ~= "" then C.log("error", "task: " .. text) end
   end
+  -- Nothing from here on can fail for lack of memory: it is called again when something before has.
+  live[id] = nil
+  t.done = true
   while sync.wake_first(t.waiters) do end -- luacheck: ignore 542
 end
 
