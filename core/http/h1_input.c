@@ -551,7 +551,12 @@ h1_want_body(struct hs_stream *st, bool on, bool waiting)
     if (h->input == c) {
         feed_nested(c);
     } else if (!h->input && !c->broken) {
-        h1_on_readable(c);
+        begin_input(c);
+        feed_nested(c);
+        end_input(c);
+        if (!c->dead && (c->state == H1_HEAD || c->state == H1_DRAIN)) {
+            hs_defer(h->loop, &c->again); /* refused: what follows is not begun within the code of its session */
+        }
     } else {
         hs_defer(h->loop, &c->again);
     }

@@ -368,6 +368,31 @@ threat_34_the_runtime_closes_under_everything(void **state)
     lua_rig_close(&l);
 }
 
+/* A body that is refused while its handler runs leaves the next request to the loop: Lua is not entered twice. */
+static void
+a_request_behind_a_refused_body_is_not_begun_within_its_handler(void **state)
+{
+    struct lua_rig l;
+    (void)state;
+    lua_rig_open(&l, "local httpsrv = require 'httpsrv'\n"
+                     "httpsrv.register('POST', '/', function(sess)\n"
+                     "  httpsrv.sleep(0)\n"
+                     "  print('first', sess:request_data_get_string())\n"
+                     "end, { max_body = 4 })\n"
+                     "httpsrv.register('GET', '/', function(sess) sess:response_append('second') end)");
+    struct rig_client c;
+    rig_connect(&l.rig, &c);
+    (void)rig_sends(&c, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n01234567\r\n0\r\n\r\n"
+                       "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    rig_advance(&l.rig, HS_SEC);
+    const char *got = rig_received(&c);
+    assert_contains(got, "HTTP/1.1 413 ");
+    assert_contains(got, "HTTP/1.1 200 ");
+    assert_contains(got, "second");
+    rig_disconnect(&c, false);
+    lua_rig_close(&l);
+}
+
 int
 main(void)
 {
@@ -386,6 +411,7 @@ main(void)
         cmocka_unit_test(threat_38_each_allocation_of_an_exchange_fails_once),
         cmocka_unit_test(threat_33_each_allocation_of_lua_fails_once),
         cmocka_unit_test(threat_34_the_runtime_closes_under_everything),
+        cmocka_unit_test(a_request_behind_a_refused_body_is_not_begun_within_its_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
