@@ -39,11 +39,32 @@ an_io_defined_in_lua_streams_and_is_closed(void **state)
     lua_rig_close(&l);
 }
 
+/* Trying again is for the core's own EAGAIN, which comes with a wake-up. */
+static void
+a_script_that_fails_with_eagain_does_not_make_the_loop_spin(void **state)
+{
+    struct lua_rig l;
+    (void)state;
+    lua_rig_open(&l, "local httpsrv = require 'httpsrv'\n"
+                     "httpsrv.io.define { scheme = 'again', open = function() return {} end,\n"
+                     "  read = function() return nil, 'not now', 'EAGAIN' end, write = function() return nil, 'not now', 'EAGAIN' end }\n"
+                     "httpsrv.register('GET', '/', function(sess)\n"
+                     "  local io = httpsrv.io.open('again://x')\n"
+                     "  local _, _, read = io:read(1)\n"
+                     "  io:write('x')\n"
+                     "  local _, _, written = io:flush()\n"
+                     "  sess:response_append(tostring(read) .. ' ' .. tostring(written))\n"
+                     "end)");
+    assert_contains(rig_exchange(&l.rig, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "EIO EIO");
+    lua_rig_close(&l);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_io_defined_in_lua_streams_and_is_closed),
+        cmocka_unit_test(a_script_that_fails_with_eagain_does_not_make_the_loop_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
