@@ -43,7 +43,7 @@ M.sleep = wait.sleep
 function M.log(level, ...)
   local parts = {}
   for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
-  C.log(level, (concat(parts, " "):gsub("%z", "\\x00")))
+  C.log(level, (concat(parts, " "):gsub("%z", "^@")))
 end
 
 --- Seconds of a clock that never jumps, for deadlines: httpsrv.now() + 5.

@@ -134,7 +134,7 @@ function M.print(...)
   end
   local separator = C.print_separator()
   local line = concat(parts, separator)
-  if separator ~= "\t" then line = line:gsub("%z", "\\x00") end -- a line of the log ends at a NUL
+  if separator ~= "\t" then line = line:gsub("%z", "^@") end -- a line of the log ends at a NUL
   C.print(line)
 end
 

@@ -298,7 +298,7 @@ end
 function server:logs(text)
   return M.eventually(function()
     local log = self:log()
-    return log:find(text, 1, true) and log, ("%q is not in the log:\n%s"):format(text, log)
+    return log:find(text, 1, true) and log, ("%q is not in the log:\n%s"):format(text, log:sub(1, 2000))
   end)
 end
 
