@@ -18,7 +18,8 @@ find(double serial)
 {
     struct hs_session_env *env = hs_session_env_current();
 
-    return env != NULL && serial >= 1 ? hs_session_by_serial(env, (uint64_t)serial) : NULL;
+    /* Up to 2^53 every integer is a double of its own. */
+    return env != NULL && serial >= 1 && serial <= 9007199254740992.0 ? hs_session_by_serial(env, (uint64_t)(int64_t)serial) : NULL;
 }
 
 int

@@ -109,7 +109,9 @@ retire(struct hs_task *t, bool reusable)
         free(t);
         return;
     }
-    lua_settop(t->co, 0);
+    if (lua_gettop(t->co) != 0) {
+        lua_settop(t->co, 0);
+    }
     t->state = HS_TASK_SPARE;
     t->ops = NULL;
     t->data = NULL;

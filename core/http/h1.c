@@ -74,7 +74,9 @@ h1_time_input(struct h1_conn *c, struct hs_timeq *q)
     if (c->in_q && c->in_q != q) {
         hs_timeq_remove(c->in_q, &c->in_timer);
     }
-    if (q) {
+    if (q == &c->h->idle_q) {
+        hs_timeq_touch_coarse(q, &c->in_timer);
+    } else if (q) {
         hs_timeq_touch(q, &c->in_timer);
     }
     c->in_q = q;

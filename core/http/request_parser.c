@@ -315,13 +315,13 @@ parse_fields(const char *p, const char *end, const struct hs_head_limits *limits
 {
     const char *base = r->base;
     struct hs_field *f = r->fields;
-    const struct hs_field *full = f + limits->fields;
+    unsigned left = limits->fields;
     const uint16_t crlf = hs_scan_load16("\r\n");
-    for (; hs_scan_load16(p) != crlf || p + 2 > end; f++) {
+    for (; hs_scan_load16(p) != crlf || p + 2 > end; f++, left--) {
         const char *colon = hs_scan_colon(p, end);
         size_t name_len = (size_t)(colon - p);
-        if (colon >= end || name_len - 1 >= UINT16_MAX || f == full) {
-            return line_stopped(p, end, f == full, why);
+        if (colon >= end || name_len - 1 >= UINT16_MAX || left == 0) {
+            return line_stopped(p, end, left == 0, why);
         }
         enum hs_field_id id = hs_field_match((struct hs_view){ p, name_len });
         if (id == HS_FIELD_OTHER && !hs_scan_is_token(p, colon)) {
@@ -367,7 +367,7 @@ parse_fields(const char *p, const char *end, const struct hs_head_limits *limits
         }
         p = line_end + 2;
     }
-    r->nfields = (uint16_t)(f - r->fields);
+    r->nfields = (uint16_t)(limits->fields - left);
     return p + 2;
 }
 

@@ -18,6 +18,7 @@ enum {
     STATUS_LINE_FIXED = sizeof "HTTP/1.1 000 \r\n" - 1,
     LENGTH_LINE = sizeof length_name - 1 + 20 + 2,
     DATE_LINE = sizeof "Date: \r\n" - 1 + HS_HTTP_DATE_SIZE,
+    REASON_MAX = 32, /* bytes of the longest standard phrase, and one more */
     /* Everything but the reason and the fields. */
     FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2
 };
@@ -52,10 +53,24 @@ put_status_line(char *dst, int status, struct hs_view reason)
     return put2(put(dst, reason), '\r', '\n');
 }
 
+/* A number, most often a small one. */
+static inline char *
+put_number(char *dst, uint64_t v)
+{
+    if (v < 10) {
+        *dst = (char)('0' + v);
+        return dst + 1;
+    }
+    if (v < 100) {
+        return put2(dst, (char)('0' + v / 10), (char)('0' + v % 10));
+    }
+    return dst + hs_ascii_from_uint64(dst, v);
+}
+
 size_t
 hs_response_head_bound(const struct hs_response_head *h)
 {
-    size_t n = FIXED + (h->reason.n != 0 ? h->reason.n : hs_status_reason(h->status).n);
+    size_t n = FIXED + (h->reason.n != 0 ? h->reason.n : REASON_MAX);
     for (unsigned i = 0; i < h->nfields; i++) {
         n += h->fields[i].name.n + h->fields[i].value.n + 4;
     }
@@ -76,7 +91,7 @@ hs_response_head_write(char *dst, const struct hs_response_head *h)
     bool framed = h->status >= 200 && h->status != 204;
     if (h->content_length >= 0 && framed) {
         dst = PUT(dst, length_name);
-        dst += hs_ascii_from_uint64(dst, (uint64_t)h->content_length);
+        dst = put_number(dst, (uint64_t)h->content_length);
         dst = put2(dst, '\r', '\n');
     }
     if (h->chunked && framed) {

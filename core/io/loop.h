@@ -89,6 +89,8 @@ void hs_timeq_init(struct hs_timeq *q, struct hs_loop *loop, int64_t duration, v
 void hs_timeq_fini(struct hs_timeq *q);
 /* Enters the entry, or moves it to the tail with a fresh stamp. */
 void hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e);
+/* As touch, as of up to a quarter of a second later, so that most calls find nothing to do. For all entries of a queue, or none. */
+void hs_timeq_touch_coarse(struct hs_timeq *q, struct hs_timeq_entry *e);
 void hs_timeq_remove(struct hs_timeq *q, struct hs_timeq_entry *e); /* harmless when not queued */
 
 /* --- deferred calls: run in the next turn, after I/O was looked at; never from within hs_defer --- */

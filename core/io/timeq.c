@@ -8,6 +8,7 @@
 #include "io/loop_int.h"
 
 #define TICK HS_SEC
+#define COARSE (HS_SEC / 4)
 
 static void
 arm(struct hs_loop *loop)
@@ -120,6 +121,17 @@ hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e)
     if (q->duration > 0 && !hs_timer_pending(&q->loop->tick)) {
         arm(q->loop);
     }
+}
+
+void
+hs_timeq_touch_coarse(struct hs_timeq *q, struct hs_timeq_entry *e)
+{
+    int64_t now = hs_loop_now(q->loop);
+    if (e->stamp > now) {
+        return; /* counted as touched then */
+    }
+    hs_timeq_touch(q, e);
+    e->stamp = now + COARSE;
 }
 
 void

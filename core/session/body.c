@@ -13,12 +13,10 @@ enum { COLLECT_STEP = 64 * 1024 };
 void
 body_init(ec_httpsrv_session *s)
 {
-    struct session_body *b = &s->body;
+    struct session_body *b = &s->body; /* zeroed */
 
-    *b = (struct session_body){
-        .max = s->env->limits.max_body,
-        .expected = s->req.chunked || s->req.content_length > 0,
-    };
+    b->max = s->env->limits.max_body;
+    b->expected = s->req.chunked || s->req.content_length > 0;
     b->complete = !b->expected;
 }
 

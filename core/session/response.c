@@ -85,15 +85,13 @@ remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
 static int
 grow_fields(ec_httpsrv_session *s)
 {
-    unsigned cap = s->fields_cap ? s->fields_cap * 2 : 8;
+    unsigned cap = s->fields_cap * 2;
     struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
 
     if (!f) {
         return ENOMEM;
     }
-    if (s->nfields) {
-        memcpy(f, s->fields, s->nfields * sizeof *f);
-    }
+    memcpy(f, s->fields, s->nfields * sizeof *f);
     s->fields = f;
     s->fields_cap = cap;
     return 0;

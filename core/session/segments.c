@@ -11,12 +11,12 @@ struct segment *
 segment_new(struct hs_session_env *env, size_t want, bool first)
 {
     bool small = first && want <= SEGMENT_SMALL;
-    struct segments *list = small ? &env->small : &env->large;
+    struct segment **list = small ? &env->small : &env->large;
     size_t cap = small ? SEGMENT_SMALL : want <= SEGMENT_LARGE ? SEGMENT_LARGE : want;
-    struct segment *g = cap == want && cap > SEGMENT_LARGE ? NULL : TAILQ_FIRST(list);
+    struct segment *g = cap == want && cap > SEGMENT_LARGE ? NULL : *list;
 
     if (g) {
-        TAILQ_REMOVE(list, g, link);
+        *list = TAILQ_NEXT(g, link);
         *(small ? &env->nsmall : &env->nlarge) -= 1;
     } else {
         g = malloc(sizeof *g + cap);
@@ -38,10 +38,12 @@ segment_free(struct hs_session_env *env, struct segment *g)
         io_wrapper_delref(g->io);
         free(g);
     } else if (g->cap == SEGMENT_SMALL && env->nsmall < SEGMENT_FREE_MAX) {
-        TAILQ_INSERT_HEAD(&env->small, g, link);
+        TAILQ_NEXT(g, link) = env->small;
+        env->small = g;
         env->nsmall++;
     } else if (g->cap == SEGMENT_LARGE && env->nlarge < SEGMENT_FREE_MAX) {
-        TAILQ_INSERT_HEAD(&env->large, g, link);
+        TAILQ_NEXT(g, link) = env->large;
+        env->large = g;
         env->nlarge++;
     } else {
         free(g);
@@ -51,12 +53,12 @@ segment_free(struct hs_session_env *env, struct segment *g)
 void
 segments_env_fini(struct hs_session_env *env)
 {
-    struct segments *lists[2] = { &env->small, &env->large };
+    struct segment *lists[2] = { env->small, env->large };
 
     for (int i = 0; i < 2; i++) {
-        while (!TAILQ_EMPTY(lists[i])) {
-            struct segment *g = TAILQ_FIRST(lists[i]);
-            TAILQ_REMOVE(lists[i], g, link);
+        while (lists[i]) {
+            struct segment *g = lists[i];
+            lists[i] = TAILQ_NEXT(g, link);
             free(g);
         }
     }

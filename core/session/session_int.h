@@ -27,6 +27,7 @@
 enum {
     SESSION_ARENA_MAX = 64 * 1024 * 1024, /* header fields and strings of one request */
     SESSION_FREE_MAX = 1024,              /* structs kept for reuse */
+    SESSION_FIELDS = 4,
     SEGMENT_SMALL = 4 * 1024 - 64,        /* first block of a response */
     SEGMENT_LARGE = 64 * 1024 - 64,
     SEGMENT_FREE_MAX = 256, /* blocks of each size kept for reuse */
@@ -95,11 +96,11 @@ struct _ec_httpsrv_session {
     struct segments segments;
     TAILQ_HEAD(, hs_session_waiter) waiters;
     TAILQ_ENTRY(_ec_httpsrv_session) live;
-    struct session_body body; /* body_init */
 
     /* zeroed in every new session */
     struct {
     } zero_begin;
+    struct session_body body; /* body_init */
     bool hashed, retained, in_begin, aborted, discard, self_waiting, peer_fin, tell_abort;
     bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, pump_again, waiting_writable, failed;
     bool script_close, script_date;
@@ -133,6 +134,8 @@ struct _ec_httpsrv_session {
     struct {
     } zero_end;
 
+    struct hs_out_field first_fields[SESSION_FIELDS]; /* where fields begins */
+
     /* valid from one request to the next, or set together with what says that they are */
     struct hs_arena arena;
     struct _ec_httpsrv_session *hash_next;
@@ -159,7 +162,7 @@ struct hs_session_env {
     size_t nlive;
     ec_httpsrv_session **buckets;
     size_t nbuckets, nhashed;
-    struct segments small, large; /* free blocks */
+    struct segment *small, *large; /* free blocks, by their links' next */
     unsigned nsmall, nlarge;
     char *scratch; /* PUMP_SCRATCH */
 };

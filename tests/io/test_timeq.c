@@ -54,6 +54,28 @@ expired(struct hs_timeq_entry *e)
     } while (0)
 
 static void
+coarse_touches_expire_late_never_early(void **state)
+{
+    (void)state;
+    struct hs_timeq q;
+    struct item a = { .letter = 'a' }, b = { .letter = 'b' };
+    trace[0] = '\0';
+    hs_timeq_init(&q, loop, 10 * HS_SEC, expired);
+    hs_timeq_touch_coarse(&q, &a.entry);
+    hs_timeq_touch_coarse(&q, &b.entry);
+    hs_loop_advance(loop, HS_SEC / 10);
+    hs_timeq_touch_coarse(&q, &a.entry); /* stays where it is */
+    hs_loop_advance(loop, 5 * HS_SEC);
+    hs_timeq_touch_coarse(&q, &a.entry); /* moves behind b */
+    assert_ptr_equal(TAILQ_FIRST(&q.list), &b.entry);
+    hs_loop_advance(loop, 10 * HS_SEC - HS_SEC / 10);
+    assert_trace("b");
+    hs_loop_advance(loop, 2 * HS_SEC);
+    assert_trace("a");
+    hs_timeq_fini(&q);
+}
+
+static void
 entries_expire_after_their_last_touch(void **state)
 {
     (void)state;
@@ -305,6 +327,7 @@ main(void)
 {
     event_set_mem_functions(malloc, realloc, free); /* the wrapped ones: libevent's allocations can fail too */
     const struct CMUnitTest tests[] = {
+        on_test_clock(coarse_touches_expire_late_never_early),
         on_test_clock(entries_expire_after_their_last_touch),
         on_test_clock(expiry_is_within_a_second),
         on_test_clock(duration_0_never_expires),
