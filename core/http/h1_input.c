@@ -375,7 +375,6 @@ read_some(struct h1_conn *c)
         if (room < H1_NESTED_MIN) {
             return false;
         }
-        room = room < H1_READ_MAX ? room : H1_READ_MAX;
         room = room < wanted ? room : wanted;
     }
     ssize_t r = c->t->ops->read(c->t, p, room);
@@ -389,14 +388,15 @@ read_some(struct h1_conn *c)
     }
     if (!direct) {
         h->end += r;
-    } else {
-        c->body->left -= (uint64_t)r;
-        deliver(c, NULL, (size_t)r);
-        if (!c->dead && c->state == H1_BODY && c->body->left == 0) {
-            body_complete(c);
-        }
+        return (size_t)r == room;
     }
-    return (size_t)r == room;
+    c->body->left -= (uint64_t)r;
+    bool last = c->body->left == 0; /* filled the room because the body ends there: that says nothing of what follows */
+    deliver(c, NULL, (size_t)r);
+    if (!c->dead && c->state == H1_BODY && c->body->left == 0) {
+        body_complete(c);
+    }
+    return (size_t)r == room && !last;
 }
 
 void

@@ -20,8 +20,8 @@
 #include "http/h1.h"
 
 enum {
-    H1_READ_MAX = 64 * 1024,               /* one read(2) takes up to this much */
-    H1_SCRATCH = H1_READ_MAX + 32 * 1024,  /* and finds an incomplete head before it */
+    H1_READ_MAX = 64 * 1024,               /* one read(2) takes this much or more, */
+    H1_SCRATCH = H1_READ_MAX + 32 * 1024,  /* also behind an incomplete head */
     H1_PAD = 16,                           /* the parser may look so far past the end */
     H1_GATHER = 64 * 1024,   /* small writes of one burst leave together */
     H1_COPY_MAX = 16 * 1024, /* larger content is given to writev(2) where it lies */
