@@ -65,6 +65,7 @@ return function(methods)
   function methods.request_method_get(self)
     local serial = type(self) == "table" and self[1]
     local name = type(serial) == "number" and method_names[lib.hs_ffi_method(serial)]
-    return name or method_get(self)
+    if name then return name end
+    return method_get(self) -- not "name or": that would drop the message and the code
   end
 end
