@@ -57,7 +57,7 @@ small_requests_take_one_block(void **state)
     hs_arena_init(&a, MANY);
     assert_int_equal(a.total, 0);
     alloc_fail_off();
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < (HS_ARENA_FIRST - 64) / 64; i++) {
         assert_non_null(hs_arena_alloc(&a, 64));
     }
     assert_int_equal(alloc_fail_count(), 1);
@@ -99,7 +99,7 @@ reset_keeps_the_first_block_only(void **state)
     }
     alloc_fail_off();
     hs_arena_reset(&a);
-    assert_non_null(hs_arena_alloc(&a, 1500));
+    assert_non_null(hs_arena_alloc(&a, HS_ARENA_FIRST * 3 / 4));
     assert_int_equal(alloc_fail_count(), 0);
     hs_arena_fini(&a);
 }
