@@ -348,7 +348,7 @@ l_finish(lua_State *L)
     }
     req->finished = true;
     int err = ec_httpsrv_response_flush(sess, 1);
-    if (req->handler == NULL) {
+    if (req->handler == NULL && req->sess != NULL) {
         hs_req_finish_later(req); /* else when it returns */
     }
     if (err != 0 && err != EAGAIN) {

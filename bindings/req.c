@@ -13,6 +13,7 @@ static void
 reap(struct hs_resource *r)
 {
     struct hs_req *req = (struct hs_req *)((char *)r - offsetof(struct hs_req, res));
+    hs_deferred_cancel(req->rt->loop, &req->finish);
     hs_lua_unref(req->rt, &req->ctx_ref);
     free(req);
 }
