@@ -76,12 +76,13 @@ HARDEN_LDFLAGS := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 SAN_CFLAGS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	$(if $(filter gcc,$(COMPILER)),-Wno-maybe-uninitialized)
 
+# -fno-plt: with -z now, calls into libraries need no stub.
 # -flto: calls between files cost what calls within one do. Fat objects hold ordinary code beside what
 # is optimised at the link, so the archive is of use to any linker; only gcc makes such.
 LTO := $(if $(filter gcc,$(COMPILER)),-flto=auto -ffat-lto-objects)
 
 ifeq ($(MODE),release)
-MODE_CFLAGS := -O2 $(LTO) $(HARDEN_CFLAGS)
+MODE_CFLAGS := -O2 -fno-plt $(LTO) $(HARDEN_CFLAGS)
 MODE_LDFLAGS := $(HARDEN_LDFLAGS)
 else ifeq ($(MODE),debug)
 MODE_CFLAGS := -O0 -fno-omit-frame-pointer
