@@ -1,5 +1,4 @@
 -- The rulings on the edges of the API, as a script and a client see them.
-local cjson = require "cjson"
 local httpsrv = require "httpsrv"
 local S = require "support.server"
 
@@ -419,7 +418,9 @@ describe("rulings", function()
 
     it("ruling 7: where the end of the connection marks the end of the body, it is reset", timed(function()
       local options = { version = "1.0", tcp = true }
-      local r = server:get('sess:response_io(httpsrv.io.generator(function(write) write("all") httpsrv.sleep(0.02) write("!") end))', options)
+      local r = server:get([[
+        sess:response_io(httpsrv.io.generator(function(write) write("all") httpsrv.sleep(0.02) write("!") end))
+      ]], options)
       assert.are.equal("all!", r.body)
       assert.is_nil(r.broken)
       server:handler("reset", [[
@@ -494,7 +495,8 @@ describe("rulings", function()
 
     it("ruling 8: the function that sets the status changes nothing in it", timed(function()
       local heads = {}
-      for i, call in ipairs({ "response_status_set(200, 'OK')", "response_status_set_std(200, 'OK', nil)", "response_status_set_std(200, 'OK')" }) do
+      local calls = { "response_status_set(200, 'OK')", "response_status_set_std(200, 'OK', nil)", "response_status_set_std(200, 'OK')" }
+      for i, call in ipairs(calls) do
         server:handler("framed", "sess:" .. call .. " sess:response_append('body')")
         local c = server:connect()
         c:request("GET", "/run/framed")
