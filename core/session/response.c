@@ -552,9 +552,13 @@ ec_httpsrv_response_flush(ec_httpsrv_session *s, int final)
         s->final = true;
         response_default_body(s);
     }
+    ec_httpsrv_session_addref(s);
     pump(s);
-    if (!s->st) {
-        return s->aborted ? ECONNABORTED : 0;
+    bool over = !s->st;
+    err = over && s->aborted ? ECONNABORTED : 0;
+    ec_httpsrv_session_delref(s); /* the last one when this has ended a request whose handler has returned */
+    if (over) {
+        return err;
     }
     s->st->ops->flush(s->st);
     if (TAILQ_EMPTY(&s->segments) && s->st->ops->queued(s->st) == 0) {

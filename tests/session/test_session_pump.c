@@ -58,6 +58,23 @@ gives_source(ec_httpsrv_session *s)
 }
 
 static int
+gives_a_silent_source(ec_httpsrv_session *s)
+{
+    io_object *io = source_open(&src, hs_loop_current(), "");
+
+    assert_int_equal(ec_httpsrv_response_io(s, io, 0), 0);
+    io_wrapper_delref(io);
+    return DONE;
+}
+
+static int
+suspends(ec_httpsrv_session *s)
+{
+    assert_int_equal(ec_httpsrv_session_suspend(s), 0);
+    return ASYNC;
+}
+
+static int
 gives_file(ec_httpsrv_session *s)
 {
     io_object *io = io_wrapper_clone(file);
@@ -402,6 +419,44 @@ a_source_that_has_left_the_queue_is_not_waited_for(void **state)
     rig_close(&r);
 }
 
+/* A flush finds the end of a response whose handler has returned; as many structs are kept for reuse already as will be. */
+static void
+a_flush_that_ends_the_request_leaves_its_session_alone(void **state)
+{
+    enum { MANY = 1025 };
+    static ec_httpsrv_session *waiting[MANY];
+    static struct rig_client others[MANY];
+    struct rig r;
+    struct rig_client c;
+
+    (void)state;
+    open_one(&r, acts);
+    rig_connect(&r, &c);
+    act = gives_a_silent_source;
+    (void)rig_sends(&c, GET("/"));
+    rig_settle(&r);
+    ec_httpsrv_session *sending = held;
+    act = suspends;
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_connect(&r, &others[i]);
+        (void)rig_sends(&others[i], GET("/"));
+        rig_turns(&r, 2);
+        waiting[i] = held;
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ec_httpsrv_session_resume(waiting[i], 1), 0);
+    }
+    rig_settle(&r);
+    src.ended = true;
+    assert_int_equal(ec_httpsrv_response_flush(sending, 0), 0);
+    rig_settle(&r);
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_disconnect(&others[i], false);
+    }
+    rig_disconnect(&c, false);
+    rig_close(&r);
+}
+
 int
 main(void)
 {
@@ -413,6 +468,7 @@ main(void)
         cmocka_unit_test(a_file_that_grows_is_sent_as_it_was),
         cmocka_unit_test(a_file_arrives_whole_over_a_socket_and_in_pieces),
         cmocka_unit_test(a_source_that_has_left_the_queue_is_not_waited_for),
+        cmocka_unit_test(a_flush_that_ends_the_request_leaves_its_session_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
