@@ -118,7 +118,7 @@ ruling_03_a_shield_lets_clean_up_wait_for_its_time(void **state)
                  "  print('unreached', httpsrv.sleep(1))\n"
                  "end)\n"
                  "httpsrv.register('GET', '/over', function(sess)\n"
-                 "  httpsrv.shield(function() print('over', pcall(httpsrv.sleep, 10)) end, 2)\n"
+                 "  httpsrv.shield(function() print('over', pcall(httpsrv.sleep, 10)) print('past', pcall(httpsrv.sleep, 10)) end, 2)\n"
                  "end)\n"
                  "httpsrv.register('GET', '/after', function(sess)\n"
                  "  pcall(httpsrv.sleep, 100)\n"
@@ -138,6 +138,7 @@ ruling_03_a_shield_lets_clean_up_wait_for_its_time(void **state)
     assert_null(strstr(l.log, "over"));
     rig_advance(&l.rig, HS_SEC);
     assert_contains(l.log, "over false cancelled");
+    assert_contains(l.log, "past false cancelled"); /* it does not come up again */
     lua_rig_ask(&l, &c, "/after");
     rig_disconnect(&c, true);
     rig_advance(&l.rig, 2 * HS_SEC);
