@@ -218,6 +218,17 @@ expect_right_or_error(const struct exchange *x, unsigned long nth)
     }
 }
 
+static unsigned
+responses(const char *result)
+{
+    unsigned n = *result != '\0';
+
+    for (; (result = strchr(result, '|')) != NULL; result++) {
+        n++;
+    }
+    return n;
+}
+
 /* One exchange with the nth allocation failing (from_on: and all after it). False when there were fewer. */
 static bool
 run_starved(const struct exchange *x, unsigned long nth, bool from_on, bool warm)
@@ -254,6 +265,9 @@ run_starved(const struct exchange *x, unsigned long nth, bool from_on, bool warm
     }
     if (x->result) {
         expect_right_or_error(x, nth);
+        if (!c.eof && !c.reset && responses(got.p) < responses(x->result)) {
+            fail_msg("%s, allocation %lu: no answer: %s", x->name, nth, got.p);
+        }
     }
     rig_disconnect(&c, false);
     expect_nothing_left(&r, x->name, nth);

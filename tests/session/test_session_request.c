@@ -1,4 +1,5 @@
 /* test_session_request.c - what the request said: strings that last, joined fields, and EBADF for whoever comes too late. */
+#include "alloc_fail.h"
 #include "session_test.h"
 
 static ec_httpsrv_session *held;
@@ -42,7 +43,7 @@ ruling_01_borrowed_strings_survive_a_thousand_other_requests(void **state)
     calls = 0;
     open_one(&r, keeps_strings);
     rig_connect(&r, &c);
-    rig_sends(&c, "FETCH /some/path?a=b HTTP/1.1\r\nHost: example.com\r\nX-One: the first\r\nx-many: 1\r\nX-Many: 2\r\nCookie: a=1\r\n"
+    rig_sends(&c, "FETCH /some/path?a=b HTTP/1.1\r\nHost: example.com\r\nX-One: the first\r\nX-Late: asked for late\r\nx-many: 1\r\nX-Many: 2\r\nCookie: a=1\r\n"
                   "X-MANY: 3\r\nCookie: b=2\r\nContent-Type: Text/HTML; Charset=\"utf-8\"\r\n\r\n");
     for (int i = 0; i < 1000; i++) {
         snprintf(request, sizeof request, "PUT /%d HTTP/1.1\r\nHost: host-%d\r\nX-Other: %d\r\nX-One: ------\r\nConnection: close\r\n\r\n", i, i, i);
@@ -62,12 +63,69 @@ ruling_01_borrowed_strings_survive_a_thousand_other_requests(void **state)
     assert_int_equal(ec_httpsrv_request_header_get(held, "x-many", &value), 0);
     assert_ptr_equal(value, got.joined);
     assert_string_equal(ec_httpsrv_request_url_get(held)->raw_query, "a=b");
+    assert_int_equal(ec_httpsrv_request_header_get(held, "x-late", &value), 0); /* for the first time */
+    assert_string_equal(value, "asked for late");
     assert_string_equal(ec_httpsrv_request_path_rest(held), "some/path");
     assert_int_equal(ec_httpsrv_session_resume(held, 0), 0);
     rig_settle(&r);
     expect_reply(&c, 200, "");
     rig_disconnect(&c, false);
     rig_close(&r);
+}
+
+/* Says what it has been asked, when it has waited. */
+static int
+says_late(ec_httpsrv_session *s)
+{
+    const char *value;
+
+    if (ec_httpsrv_request_header_get(s, "X-Other", &value) == 0) {
+        return DONE;
+    }
+    if (calls++ == 0) {
+        held = s;
+        return ec_httpsrv_session_suspend(s) == 0 ? ASYNC : DONE;
+    }
+    int err = ec_httpsrv_request_header_get(s, "X-One", &value);
+    if (err == 0) {
+        err = ec_httpsrv_response_append(s, value, strlen(value));
+    }
+    if (err) {
+        hs_session_fail(s, 503);
+    }
+    return DONE;
+}
+
+static void
+ruling_01_without_memory_for_them_there_are_no_strings_of_others(void **state)
+{
+    bool hit = true;
+
+    (void)state;
+    for (unsigned long nth = 1; hit; nth++) {
+        struct rig r;
+        struct rig_client c;
+        struct reply reply;
+        open_one(&r, says_late);
+        calls = 0;
+        rig_connect(&r, &c);
+        alloc_fail_at(nth);
+        rig_sends(&c, "GET /path HTTP/1.1\r\nHost: a\r\nX-One: mine\r\n\r\n");
+        alloc_fail_off();
+        hit = alloc_fail_hit();
+        (void)rig_exchange(&r, "GET /---- HTTP/1.1\r\nHost: b\r\nX-One: ====\r\nX-Other: 1\r\n\r\n");
+        if (calls) {
+            assert_string_not_equal(ec_httpsrv_request_path_rest(held), "----");
+            (void)ec_httpsrv_session_resume(held, 0);
+            rig_settle(&r);
+        }
+        assert_true(reply_parse(&reply, rig_received(&c), c.in.len, false));
+        assert_true(reply.status == 503 || (reply.status == 200 && strcmp(reply.body.p, "mine") == 0));
+        assert_true(hit || reply.status == 200);
+        reply_free(&reply);
+        rig_disconnect(&c, false);
+        rig_close(&r);
+    }
 }
 
 static int
@@ -310,6 +368,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ruling_01_borrowed_strings_survive_a_thousand_other_requests),
+        cmocka_unit_test(ruling_01_without_memory_for_them_there_are_no_strings_of_others),
         cmocka_unit_test(what_is_not_there_is_said_so),
         cmocka_unit_test(ruling_02_a_reference_past_the_end_gives_EBADF_everywhere),
         cmocka_unit_test(a_serial_finds_its_session_and_no_other),

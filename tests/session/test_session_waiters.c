@@ -158,18 +158,18 @@ what_is_waited_for_comes_though_others_append(void **state)
     open_one_with(&r, acts, &l, NULL);
     r.pair.capacity = 1000;
     for (size_t i = 0; i < 2; i++) {
-        for (int order = 0; order < 2; order++) {
+        for (int order = 0; order < 3; order++) { /* appends after the waiting, before it, not at all */
             rig_connect(&r, &c);
             rig_read_on(&c, false);
             rig_sends(&c, GET("/"));
             append_n(10001);
             rig_settle(&r);
-            if (order) {
+            if (order == 1) {
                 append_n(1);
                 rig_settle(&r);
             }
             wait_for(&a, each[i]);
-            if (!order) {
+            if (order == 0) {
                 append_n(1);
             }
             rig_settle(&r);

@@ -44,6 +44,8 @@ const struct exchange exchanges[] = {
       "200 hello world|200 Hello." },
     { "trailers", "POST /trailers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "2\r\nab\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n",
       "200 ab;X-One=1;X-Two=2." },
+    { "two bodies", "POST /collect HTTP/1.1\r\nContent-Length: 3\r\n" H "\r\nonePOST /collect HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" H
+      "\r\n3\r\ntwo\r\n0\r\n\r\nPOST /stream HTTP/1.1\r\nContent-Length: 5\r\n" END "three", "200 one|200 two|200 THREE." },
     { "body that nobody reads", "POST /ignore HTTP/1.1\r\nContent-Length: 5\r\n" H "\r\nhelloGET /hello HTTP/1.1\r\n" END,
       "200 ignored|200 Hello." },
     { "body of a GET", "GET /hello HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" H "\r\n19\r\nGET /stuck HTTP/1.1\r\n\r\n\r\n\r\n0\r\n\r\n"
