@@ -18,9 +18,15 @@ describe("queue", function()
 
   it("hands values to those who wait, in their order", function()
     local q = httpsrv.queue()
-    local got, tasks = {}, {}
-    for i = 1, 3 do tasks[i] = httpsrv.spawn(function() got[#got + 1] = i .. q:get() end) end
-    httpsrv.sleep(0.001)
+    local got, tasks, begun = {}, {}, 0
+    for i = 1, 3 do
+      tasks[i] = httpsrv.spawn(function()
+        begun = begun + 1
+        local v = q:get()
+        got[#got + 1] = i .. v
+      end)
+    end
+    repeat httpsrv.sleep(0.001) until begun == 3
     for _, v in ipairs { "a", "b", "c" } do q:put(v) end
     for i = 1, 3 do tasks[i]:wait() end
     assert.are.same({ "1a", "2b", "3c" }, got)
