@@ -106,6 +106,13 @@ gives_what_shrinks(ec_httpsrv_session *s)
 }
 
 static int
+gives_what_shrinks_chunked(ec_httpsrv_session *s)
+{
+    (void)ec_httpsrv_response_flush(s, 0);
+    return gives_what_shrinks(s);
+}
+
+static int
 gives_memory(ec_httpsrv_session *s)
 {
     static char much[MB];
@@ -272,6 +279,7 @@ threat_30_a_file_that_shrinks_aborts_its_response(void **state)
         { MB, 500000, gives_file_chunked, GET("/") },
         { MB, 500000, gives_file_chunked, "GET / HTTP/1.0\r\n\r\n" },
         { MB, 500000, gives_what_shrinks, GET("/") }, /* read, not sent by sendfile */
+        { MB, 500000, gives_what_shrinks_chunked, GET("/") },
     };
     struct rig r;
     struct rig_client c;
