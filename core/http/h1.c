@@ -23,7 +23,7 @@ hs_h1_limits_default(struct hs_h1_limits *l)
         .body_rate = 1024,
         .max_requests = 10000,
         .drain_max = 64 * 1024,
-        .linger_max = 64 * 1024 * 1024,
+        .linger_max = 1024 * 1024 * 1024,
         .linger_timeout = 2 * HS_SEC,
         .linger_count = 1024,
         .pipeline_output = 256 * 1024,

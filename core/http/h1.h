@@ -18,7 +18,7 @@ struct hs_h1_limits {
     uint32_t body_rate;     /* bytes per second (1024) */
     uint32_t max_requests;  /* per connection (10000) */
     size_t drain_max;       /* bytes of an unread body that are drained to keep the connection (64 KiB) */
-    size_t linger_max;      /* bytes discarded in a lingering close (1 MiB beyond what is in flight) */
+    size_t linger_max;      /* bytes discarded in a lingering close (1 GiB: the time ends it first; a client may send much before it looks) */
     int64_t linger_timeout; /* ns (2 s) */
     unsigned linger_count;  /* most connections lingering at once (1024) */
     size_t pipeline_output; /* unsent bytes above which no further pipelined request is begun (256 KiB) */

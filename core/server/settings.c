@@ -56,7 +56,7 @@ static const struct hs_setting table[] = {
       "time in which a client must take some of the bytes that wait for it" },
     { "pipeline-output", HS_SETTING_SIZE, AT(pipeline_output), KIB, GIB, false, true, "256K", "BYTES",
       "unsent bytes past which the next pipelined request waits" },
-    { "linger-max", HS_SETTING_SIZE, AT(linger_max), 0, GIB, false, true, "1M", "BYTES", "bytes discarded before a refused upload is closed" },
+    { "linger-max", HS_SETTING_SIZE, AT(linger_max), 0, GIB, false, true, "1G", "BYTES", "bytes discarded before a refused upload is closed" },
     { "linger-timeout", HS_SETTING_TIME, AT(linger_timeout), HS_MSEC, YEAR, false, true, "2", "SECONDS", "time that this may take" },
     { "linger-count", HS_SETTING_COUNT, AT(linger_count), 0, UNSIGNED_MAX, false, true, "1024", "N", "connections that may be in this state" },
     { "response-high", HS_SETTING_SIZE, AT(response_high), KIB, GIB, false, true, "256K", "BYTES",
