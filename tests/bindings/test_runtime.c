@@ -487,8 +487,8 @@ ruling_28_os_exit_closes_the_state_wherever_it_is_called(void **state)
         "pcall(os.exit, 7)",
         "coroutine.wrap(function() os.exit(7) end)()",
         "table.sort({ 1, 2 }, function() os.exit(7) end)",
-        "httpsrv.sleep(1) local io = httpsrv.io.memory('x') local r, w = httpsrv.io.pipe() httpsrv.spawn(function() r:read(1) end)\n"
-        "httpsrv.timer.every(1, function() end) httpsrv.sleep(0) os.exit(7, true)",
+        ("httpsrv.sleep(1) local io = httpsrv.io.memory('x') local r, w = httpsrv.io.pipe() httpsrv.spawn(function() r:read(1) end)\n"
+         "httpsrv.timer.every(1, function() end) httpsrv.sleep(0) os.exit(7, true)"),
         "httpsrv.spawn(function() os.exit(7) end) httpsrv.sleep(9)",
         "httpsrv.timer.after(1, function() os.exit(7) end) httpsrv.sleep(9)",
         "local p = newproxy(true) getmetatable(p).__gc = function() pcall(httpsrv.sleep, 1) pcall(httpsrv.spawn, print) end os.exit(7)",
