@@ -136,7 +136,6 @@ void h1_gather(struct h1_conn *c, const void *p, size_t n);
 /* Gives the burst's bytes to the kernel; more: other bytes follow at once. */
 void h1_push(struct h1_conn *c, bool more);
 void h1_on_writable(struct h1_conn *c);
-bool h1_output_pending(const struct h1_conn *c);
 size_t h1_queued(const struct h1_conn *c);
 
 #endif

@@ -18,12 +18,6 @@ conn_of(struct hs_stream *st)
     return (struct h1_conn *)st;
 }
 
-bool
-h1_output_pending(const struct h1_conn *c)
-{
-    return c->out || (c->h->gather_owner == c && c->h->gather_len > 0);
-}
-
 size_t
 h1_queued(const struct h1_conn *c)
 {
