@@ -204,6 +204,9 @@ h1_close_when_sent(struct h1_conn *c)
     } else if (!c->out) {
         closing_sent(c);
     } else {
+        if (c->state == H1_READ) {
+            h1_set_state(c, H1_CLOSING); /* who knows what will have come by then */
+        }
         h1_update_interest(c);
     }
 }

@@ -9,7 +9,7 @@
 
 #include "http/h1_int.h"
 
-enum { H1_READS_PER_EVENT = 4, H1_NESTED_MIN = 4096 };
+enum { H1_READS_PER_EVENT = 4, H1_NESTED_MIN = 4096, H1_DIRECT_MAX = 256 * 1024 };
 
 bool
 h1_wants_read(const struct h1_conn *c)
@@ -365,6 +365,7 @@ read_some(struct h1_conn *c)
         wanted = h->user->body_space(c->stream.user, &own);
         if (own && !c->body->is_chunked && (wanted >= H1_NESTED_MIN || wanted >= c->body->left)) {
             room = wanted < c->body->left ? wanted : (size_t)c->body->left;
+            room = room < H1_DIRECT_MAX ? room : H1_DIRECT_MAX;
             p = own;
             direct = true;
         } else if (own) {
@@ -435,11 +436,12 @@ h1_read_to_end(struct h1_conn *c)
     ssize_t r;
 
     begin_input(c);
-    while ((room = (size_t)(h->scratch + H1_SCRATCH - h->end)) > 0 && (r = c->t->ops->read(c->t, h->scratch + H1_SCRATCH - room, room)) != 0) {
-        if (r < 0) {
-            if (errno != EAGAIN) {
-                h1_break(c);
-            }
+    while ((room = (size_t)(h->scratch + H1_SCRATCH - h->end)) > 0) {
+        r = c->t->ops->read(c->t, h->scratch + H1_SCRATCH - room, room);
+        if (r < 0 && errno != EAGAIN) {
+            h1_break(c);
+        }
+        if (r <= 0) {
             break;
         }
         h->end += r;
@@ -505,11 +507,11 @@ feed_nested(struct h1_conn *c)
     struct hs_h1 *h = c->h;
     bool full = true;
 
-    for (;;) {
+    for (int reads = 0;; reads++) {
         while (!c->dead && !c->broken && c->state == H1_BODY && c->body_on && feed_body(c)) {
         }
-        if (c->dead || c->broken || c->state != H1_BODY || !c->body_on || !full) {
-            return;
+        if (c->dead || c->broken || c->state != H1_BODY || !c->body_on || !full || reads == H1_READS_PER_EVENT) {
+            return; /* the rest comes as an event */
         }
         const char *end = h->end;
         full = read_some(c);

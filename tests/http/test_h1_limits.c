@@ -254,6 +254,39 @@ a_head_larger_than_the_burst_keeps_its_place(void **state)
     rig_close(&r);
 }
 
+static void
+what_comes_behind_the_last_request_does_not_cost_its_answer(void **state)
+{
+    struct rig r;
+    struct rig_client c;
+    struct reply reply;
+
+    (void)state;
+    rig_open(&r);
+    rig_route(&r, NULL, "/", says_much, NULL);
+    rig_start(&r);
+    n_fields = 0;
+    n_pieces = 1;
+    piece = 50000;
+    r.pair.capacity = 5000;
+    rig_connect(&r, &c);
+    rig_read_on(&c, false);
+    rig_sends(&c, "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+    while (r.requests_ended == 0) { /* until the driver has the rest */
+        (void)rig_read(&c, 1000);
+        rig_settle(&r);
+    }
+    (void)rig_sends(&c, HELLO);
+    rig_read_on(&c, true);
+    assert_true(reply_parse(&reply, rig_received(&c), c.in.len, false));
+    assert_true(reply.complete && reply.close);
+    assert_int_equal(reply.body.len, 100000);
+    assert_true(c.eof && !c.reset);
+    reply_free(&reply);
+    rig_disconnect(&c, false);
+    rig_close(&r);
+}
+
 /* --- limits that cannot be --- */
 
 static void
@@ -324,6 +357,7 @@ main(void)
         cmocka_unit_test(a_connection_has_so_many_requests),
         cmocka_unit_test(answers_of_any_shape_arrive_whole_and_in_order),
         cmocka_unit_test(a_head_larger_than_the_burst_keeps_its_place),
+        cmocka_unit_test(what_comes_behind_the_last_request_does_not_cost_its_answer),
         cmocka_unit_test(a_head_limit_beyond_the_buffer_is_the_buffer_s),
         cmocka_unit_test(the_numbers_are_right),
     };

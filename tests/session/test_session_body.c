@@ -340,6 +340,37 @@ a_large_body_is_collected(void **state)
     rig_close(&r);
 }
 
+/* Eight MiB lie ready; taking them all at once would keep everybody else waiting. */
+static void
+a_fast_upload_is_not_read_all_in_one_turn(void **state)
+{
+    int (*const each[])(ec_httpsrv_session *) = { gets_string_twice, gets_io_then_string };
+    struct rig r;
+    struct rig_client c;
+    char *body = pattern(8 * MB);
+
+    (void)state;
+    want_string = body;
+    open_one(&r, acts);
+    r.pair.capacity = 9 * MB;
+    for (size_t i = 0; i < 2; i++) {
+        act = each[i];
+        calls = 0;
+        rig_connect(&r, &c);
+        const struct iovec iov[2] = { { (void *)(uintptr_t)POST("/", 8388608, ""), sizeof POST("/", 8388608, "") - 1 }, { body, 8 * MB } };
+        assert_int_equal(c.t->ops->writev(c.t, iov, 2, false), (ssize_t)(iov[0].iov_len + iov[1].iov_len));
+        for (int turns = 0; turns < 3; turns++) {
+            rig_turns(&r, 1);
+            assert_true(calls <= 1);
+        }
+        rig_settle(&r);
+        expect_reply(&c, 200, "");
+        rig_disconnect(&c, false);
+    }
+    free(body);
+    rig_close(&r);
+}
+
 /* --- spool --- */
 
 static int
@@ -613,6 +644,7 @@ main(void)
         cmocka_unit_test(a_reader_that_waits_but_does_not_read_gets_no_more),
         cmocka_unit_test(ruling_10_get_string_may_be_repeated_and_comes_before_reading),
         cmocka_unit_test(a_large_body_is_collected),
+        cmocka_unit_test(a_fast_upload_is_not_read_all_in_one_turn),
         cmocka_unit_test(ruling_10_a_spooled_body_is_seekable_in_memory_and_in_a_file),
         cmocka_unit_test(threat_23_a_full_disk_gives_507_and_leaves_nothing),
         cmocka_unit_test(ruling_10_max_body_limits_every_way_of_reading),
