@@ -258,15 +258,6 @@ hs_lua_runtime_tasks(const struct hs_lua_runtime *rt)
     return rt->ntasks;
 }
 
-size_t
-hs_lua_runtime_memory(const struct hs_lua_runtime *rt)
-{
-    if (rt->L == NULL) {
-        return 0;
-    }
-    return (size_t)lua_gc(rt->L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(rt->L, LUA_GCCOUNTB, 0);
-}
-
 void
 hs_lua_runtime_go_live(struct hs_lua_runtime *rt)
 {

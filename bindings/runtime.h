@@ -80,7 +80,5 @@ void hs_lua_runtime_close(struct hs_lua_runtime *rt);
 enum hs_lua_phase hs_lua_runtime_phase(const struct hs_lua_runtime *rt);
 /* Tasks that have not ended, those of sessions included. */
 size_t hs_lua_runtime_tasks(const struct hs_lua_runtime *rt);
-/* Bytes that the Lua state holds. */
-size_t hs_lua_runtime_memory(const struct hs_lua_runtime *rt);
 
 #endif

@@ -46,12 +46,6 @@ hs_route_method_id(struct hs_view method)
     return HS_METHOD_OTHER;
 }
 
-struct hs_view
-hs_route_method_name(enum hs_method id)
-{
-    return method_names[id];
-}
-
 /* --- nodes --- */
 
 /* One step of FNV-1a (Fowler, Noll, Vo). */

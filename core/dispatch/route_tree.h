@@ -85,7 +85,5 @@ hs_route_set_pick(const struct hs_route_set *set, unsigned id, struct hs_view me
 
 /* The number of a method name, HS_METHOD_OTHER when it has none. */
 enum hs_method hs_route_method_id(struct hs_view method);
-/* The name of a method by its number; empty for HS_METHOD_OTHER. */
-struct hs_view hs_route_method_name(enum hs_method id);
 
 #endif

@@ -73,12 +73,6 @@ hs_session_env_free(struct hs_session_env *env)
     free(env);
 }
 
-struct hs_loop *
-hs_session_env_loop(struct hs_session_env *env)
-{
-    return env->loop;
-}
-
 struct hs_session_env *
 hs_session_env_current(void)
 {

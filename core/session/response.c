@@ -238,12 +238,6 @@ hs_session_head_sent(ec_httpsrv_session *s)
     return s->head_sent;
 }
 
-bool
-hs_session_has_body(ec_httpsrv_session *s)
-{
-    return s->body_called;
-}
-
 uint64_t
 hs_session_body_sent(ec_httpsrv_session *s)
 {

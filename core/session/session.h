@@ -53,7 +53,6 @@ int hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, con
 void hs_session_env_free(struct hs_session_env *env); /* all sessions have ended */
 /* What protocol drivers are made with; their arg is the env. */
 extern const struct hs_stream_user hs_session_stream_user;
-struct hs_loop *hs_session_env_loop(struct hs_session_env *env);
 /* The environment of this thread's loop, NULL in a thread without. */
 struct hs_session_env *hs_session_env_current(void);
 void hs_limits_default(struct hs_limits *l);
@@ -79,7 +78,6 @@ void hs_session_set_username(ec_httpsrv_session *sess, const char *user);
 /* Response state as set so far (after the end: as sent). */
 int hs_session_status(ec_httpsrv_session *sess);
 bool hs_session_head_sent(ec_httpsrv_session *sess);
-bool hs_session_has_body(ec_httpsrv_session *sess); /* a body function was called */
 uint64_t hs_session_body_sent(ec_httpsrv_session *sess); /* body bytes handed to the transport */
 int64_t hs_session_started(ec_httpsrv_session *sess); /* hs_loop_now at the request's head */
 const char *hs_session_response_header(ec_httpsrv_session *sess, const char *name); /* value or NULL */
