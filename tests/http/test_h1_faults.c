@@ -186,6 +186,47 @@ threat_39_an_error_at_each_read_or_write_ends_cleanly(void **state)
     rig_close(&r);
 }
 
+static void
+threat_39_an_error_in_the_middle_of_a_file_or_an_upload_ends_cleanly(void **state)
+{
+    static const int errors[] = { EAGAIN, ECONNRESET, EPIPE, EIO };
+    static const char get[] = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char post[] = "POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    struct rig r;
+    char *upload = malloc(sizeof post + LARGE);
+
+    (void)state;
+    strcpy(upload, post);
+    memset(upload + sizeof post - 1, 'b', LARGE);
+    open_rig(&r);
+    for (size_t e = 0; e < sizeof errors / sizeof *errors; e++) {
+        for (int what = 0; what < 4; what++) {
+            for (unsigned n = 1; n < 60; n++) {
+                struct rig_client c;
+                struct reply reply = { .complete = false };
+                bool up = what & 2;
+                r.pair.capacity = 7000;
+                rig_connect(&r, &c);
+                hs_memory_transport_fail(c.server, what & 1, n, errors[e]);
+                (void)rig_send(&c, up ? upload : get, up ? sizeof post - 1 + LARGE : sizeof get - 1);
+                if (reply_parse(&reply, rig_received(&c), c.in.len, false)) {
+                    assert_int_equal(reply.status, 200);
+                    assert_int_equal(reply.length, up ? LARGE : 200000);
+                    for (size_t i = 0; i < reply.body.len; i++) {
+                        assert_true(reply.body.p[i] == (up ? 'b' : (char)('a' + i % 26)));
+                    }
+                }
+                assert_true(reply.complete || (errors[e] != EAGAIN && (c.eof || c.reset)));
+                reply_free(&reply);
+                rig_disconnect(&c, false);
+                expect_nothing_left(&r, up ? "upload" : "file", n);
+            }
+        }
+    }
+    free(upload);
+    rig_close(&r);
+}
+
 /* --- threat 38 --- */
 
 /* Every answer that is complete is the one that was to come, or an error of the server's. */
@@ -350,6 +391,7 @@ main(void)
         cmocka_unit_test(threat_40_a_client_that_aborts_at_each_byte_of_the_response_leaves_nothing),
         cmocka_unit_test(threat_40_a_client_of_a_large_file_that_aborts_leaves_nothing),
         cmocka_unit_test(threat_39_an_error_at_each_read_or_write_ends_cleanly),
+        cmocka_unit_test(threat_39_an_error_in_the_middle_of_a_file_or_an_upload_ends_cleanly),
         cmocka_unit_test(threat_38_each_allocation_of_an_exchange_fails_once),
         cmocka_unit_test(threat_38_each_allocation_of_a_large_exchange_fails_once),
     };
