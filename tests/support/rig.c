@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include "base/live.h"
 #include "base/log.h"
 #include "io/loop_int.h"
+#include "io/pool.h"
 
 enum { RECEIVED_MAX = 512 * 1024 * 1024, RECEIVED_FIRST = 256 * 1024, TURNS_MAX = 2000000, QUIET_TURNS = 3, IDLE_TURNS = 12 };
 
@@ -52,6 +54,9 @@ rig_open_with(struct rig *r, const struct hs_limits *limits, const struct hs_h1_
     assert_int_equal(hs_session_env_new(r->loop, limits ? limits : &l, &hs_dispatch_app, r->dispatch, &r->env), 0);
     assert_int_equal(hs_h1_new(r->loop, h1_limits ? h1_limits : &h, &hs_session_stream_user, r->env, &r->h1), 0);
     assert_int_equal(hs_generation_new(1, &r->generation), 0);
+    struct hs_pool_stat st;
+    hs_pool_get_stat(hs_pool_io(), &st);
+    r->jobs_done = st.done;
     hs_dispatch_on_ended(r->dispatch, on_ended, r);
     hs_generation_set_building(r->generation);
 }
@@ -90,6 +95,30 @@ rig_turns(struct rig *r, unsigned n)
     }
 }
 
+/* Jobs of the IO pool, such as bringing a file into the page cache: waits for their ends. True when there were any. */
+static bool
+wait_for_pool(struct rig *r)
+{
+    enum { LONG = 100000, SHORT = 200 }; /* a job may never end; and its end is told a moment after it is counted */
+    struct hs_pool_stat st;
+
+    hs_pool_get_stat(hs_pool_io(), &st);
+    for (int i = 0; i < LONG && (st.queued || st.active); i++) {
+        sched_yield();
+        rig_turns(r, 1);
+        hs_pool_get_stat(hs_pool_io(), &st);
+    }
+    if (st.done == r->jobs_done) {
+        return false;
+    }
+    r->jobs_done = st.done;
+    for (int i = 0; i < SHORT; i++) {
+        sched_yield();
+        rig_turns(r, 1);
+    }
+    return true;
+}
+
 void
 rig_settle(struct rig *r)
 {
@@ -101,7 +130,7 @@ rig_settle(struct rig *r)
         unsigned long before = r->moves;
         rig_turns(r, 1);
         bool moved = r->moves != before || !TAILQ_EMPTY(&r->loop->deferred);
-        quiet_turns = moved ? 0 : quiet_turns + 1;
+        quiet_turns = moved || (quiet_turns == QUIET_TURNS - 1 && wait_for_pool(r)) ? 0 : quiet_turns + 1;
         assert_true(++turns < TURNS_MAX); /* something spins */
     }
 }

@@ -18,6 +18,7 @@ struct rig {
     struct hs_memory_pair_options pair; /* for the clients made next */
     unsigned requests_ended;
     unsigned long moves; /* grows when bytes reach a client or a request ends */
+    unsigned long long jobs_done; /* of the IO pool, as far as it has been waited for */
     bool accept_may_fail; /* rig_connect: for want of memory; the client finds its connection reset */
 };
 
@@ -41,7 +42,7 @@ void rig_route(struct rig *r, const char *method, const char *path, ec_httpsrv_h
 void rig_start(struct rig *r);
 /* Ends everything; asserts that no session, connection or io is left. */
 void rig_close(struct rig *r);
-/* Turns the loop until nothing moves any more. Fails the test when that never comes: something spins. */
+/* Turns the loop until nothing moves any more, in the IO pool either. Fails the test when that never comes: something spins. */
 void rig_settle(struct rig *r);
 /* n turns of the loop, no more. */
 void rig_turns(struct rig *r, unsigned n);
