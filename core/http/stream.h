@@ -84,7 +84,7 @@ struct hs_stream_user {
     /* The connection is gone or timed out: err ECONNABORTED or ETIMEDOUT. Last call. */
     void (*aborted)(void *sess, int err);
     /* The request cannot be read to its end (malformed body 400, deadline 408): the session answers with this status when its head is not
-     * out, else it aborts. Either way the exchange is over when this returns. */
+     * out, else it aborts. It wants no more of the body; the exchange is over as soon as the answer has been given. */
     void (*refuse)(void *sess, int status);
 };
 
