@@ -6,6 +6,7 @@
 #   make test        everything: lint, C tests, fuzz replay, specs, acceptance;
 #                    PHASES="c specs" runs only some (see tests/run)
 #   make fuzz        libFuzzer for FUZZ_SECONDS (60) on each target
+#   make test-api    shows that each public function is proved by the tests named in docs/api.md
 #   make lint bench deps run install clean
 #
 # Variables: BUILD=build, CC=gcc or clang, CFLAGS, LUAJIT=luajit (the name for pkg-config), V=1 to
@@ -129,7 +130,7 @@ LIB_A := $(D)/libhttpsrv.a
 LIB_SO := $(D)/libhttpsrv.so
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
-.PHONY: all release debug asan tsan lib tests fuzzers check-c test lint fuzz bench run deps \
+.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table lint fuzz bench run deps \
 	install clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -228,6 +229,23 @@ check-c:
 test: deps
 	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' JOBS='$(JOBS)' sh tests/run $(PHASES)
 
+# The table of public functions and tests, docs/api.md, and the proof of its cells (see tests/api/prove): unoptimised, so
+# that no call is compiled into its caller, and with AddressSanitizer, so that what is not freed is noticed.
+LUA_TOOL := $(shell command -v lua5.1 || command -v luajit)
+API_LUA_PATH := LUA_PATH='tests/lint/?.lua;tests/api/?.lua;;'
+
+api-table:
+	$(Q)$(API_LUA_PATH) $(LUA_TOOL) tests/api/table.lua write .
+
+test-api: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) MODE=debug BUILD='$(BUILD)/api' CFLAGS='-fsanitize=address $(CFLAGS)' \
+		LDFLAGS='-fsanitize=address $(LDFLAGS)' api-prove
+
+api-prove: $(TESTS) $(EXE)
+	$(Q)$(API_LUA_PATH) API_DIR='$(D)' API_LUA='$(LUA_TOOL)' API_COMPILE='$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)' \
+		API_LINK='$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -rdynamic' API_LIBS='$(LIBS)' API_TEST_LIBS='$(CMOCKA_LIBS)' \
+		ONLY='$(ONLY)' FRESH='$(FRESH)' JOBS='$(JOBS)' tests/api/prove
+
 lint:
 	$(Q)BUILD='$(BUILD)' sh tests/lint/run
 
@@ -281,4 +299,4 @@ clean:
 	rm -rf $(BUILD) httpsrv
 
 help:
-	@sed -n '2,18s/^# \{0,1\}//p' Makefile
+	@sed -n '2,19s/^# \{0,1\}//p' Makefile

@@ -26,6 +26,7 @@ local function slowly(w, ...)
 end
 
 describe("reading", function()
+  -- proves: io:read, httpsrv.io.memory
   it("takes formats as file:read does", function()
     local text = "first\n 42 0x1F -1.5e3 next\nlast"
     local m = io.memory(text)

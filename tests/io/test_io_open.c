@@ -35,6 +35,7 @@ in_dir(const char *name)
     return path[turn];
 }
 
+/* proves: io_wrapper_open, io_wrapper_get_path, io_wrapper_get_scheme, io_wrapper_get_mode, io_wrapper_get_options, io_wrapper_write, io_wrapper_delref */
 static void
 files_are_made_and_opened(void **state)
 {
@@ -74,6 +75,7 @@ files_are_made_and_opened(void **state)
     unlink(path);
 }
 
+/* proves: io_wrapper_open2, io_wrapper_get_context, dict_blank, dict_drop, dict_key_exists, dict_add_key_value */
 static void
 a_context_is_there_and_referenced(void **state)
 {
@@ -87,6 +89,7 @@ a_context_is_there_and_referenced(void **state)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_mkpath_and_open */
 static void
 missing_directories_are_made_to_create(void **state)
 {
