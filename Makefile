@@ -128,9 +128,10 @@ FUZZERS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(D)/fuzz/%)
 
 LIB_A := $(D)/libhttpsrv.a
 LIB_SO := $(D)/libhttpsrv.so
+MAN := $(D)/man/httpsrv.1 $(D)/man/httpsrv.conf.5
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
-.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table lint fuzz bench run deps \
+.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man lint fuzz bench run deps \
 	install clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -141,6 +142,7 @@ release debug asan tsan:
 	$(Q)$(MAKE) --no-print-directory MODE=$@ all
 
 lib: $(LIB_A)
+man: $(MAN)
 tests: $(TESTS)
 fuzzers: $(FUZZERS)
 
@@ -215,7 +217,16 @@ $(D)/fuzz/%: $(D)/obj/tests/fuzz/fuzz_%.o $(D)/obj/tests/fuzz/replay_main.o $(SU
 		$(if $(filter fuzz,$(MODE)),,$(D)/obj/tests/fuzz/replay_main.o) \
 		$(SUPPORT_OBJ) $(LIB_A) $(CMOCKA_LIBS) $(LIBS)
 
--include $(patsubst %.o,%.d,$(LIB_OBJ) $(MAIN_OBJ) $(SUPPORT_OBJ) $(call obj,$(TEST_SRC) $(FUZZ_SRC)))
+# The manual pages, by a program that has the tables of commands and settings.
+$(D)/mkman: $(D)/obj/docs/man/man.o $(LIB_A)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIB_A) $(LIBS)
+
+$(MAN): $(D)/mkman
+	$(Q)mkdir -p $(@D)
+	$(Q)$(D)/mkman $(subst .,,$(suffix $@)) > $@
+
+-include $(D)/obj/docs/man/man.d $(patsubst %.o,%.d,$(LIB_OBJ) $(MAIN_OBJ) $(SUPPORT_OBJ) $(call obj,$(TEST_SRC) $(FUZZ_SRC)))
 
 # --- Tests -------------------------------------------------------------------------------------
 SAN_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
@@ -268,6 +279,7 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include/httpsrv
 LUADIR ?= $(PREFIX)/share/lua/5.1
+MANDIR ?= $(PREFIX)/share/man
 
 define PC
 prefix=$(PREFIX)
@@ -284,11 +296,12 @@ Cflags: -I$${includedir}
 endef
 export PC
 
-install: all
+install: all man
 	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
 	install -m 755 $(D)/httpsrv '$(DESTDIR)$(BINDIR)/httpsrv'
 	install -m 644 $(LIB_A) '$(DESTDIR)$(LIBDIR)/libhttpsrv.a'
 	install -m 755 $(LIB_SO) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so'
+	set -e; for f in $(MAN); do install -D -m 644 $$f '$(DESTDIR)$(MANDIR)'/man$${f##*.}/$${f##*/}; done
 	printf '%s\n' "$$PC" > '$(DESTDIR)$(LIBDIR)/pkgconfig/httpsrv.pc'
 	set -e; for f in $(HEADERS:core/include/%=%); do \
 		install -D -m 644 core/include/$$f '$(DESTDIR)$(INCLUDEDIR)'/$$f; done

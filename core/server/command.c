@@ -81,9 +81,8 @@ unknown_command(const char *name)
 
 /* --- help --- */
 
-/* Whether a command takes a setting as an option. */
-static bool
-takes(const struct hs_command *c, const struct hs_setting *s)
+bool
+hs_command_takes(const struct hs_command *c, const struct hs_setting *s)
 {
     return c->options == HS_OPTIONS_ALL ||
            (c->options == HS_OPTIONS_LOADING && (s->type == HS_SETTING_FILE || s->type == HS_SETTING_LOG_LEVEL));
@@ -97,7 +96,7 @@ help_options(const struct hs_command *c, FILE *to)
     fputs("\nOptions\n", to);
     for (size_t i = 0; hs_setting_at(i) != NULL; i++) {
         const struct hs_setting *s = hs_setting_at(i);
-        if (!takes(c, s)) {
+        if (!hs_command_takes(c, s)) {
             continue;
         }
         (void)snprintf(left, sizeof left, "--%s%s%s", s->name, s->value != NULL ? " " : "", s->value != NULL ? s->value : "");
@@ -183,7 +182,7 @@ unknown_option(const struct hs_command *self, const char *name, int n)
     char word[64];
 
     for (size_t i = 0; hs_setting_at(i) != NULL; i++) {
-        names[i + 1] = takes(self, hs_setting_at(i)) ? hs_setting_at(i)->name : NULL;
+        names[i + 1] = hs_command_takes(self, hs_setting_at(i)) ? hs_setting_at(i)->name : NULL;
     }
     (void)snprintf(word, sizeof word, "%.*s", n, name);
     const char *like = hs_nearest(word, names, HS_SETTINGS_MAX + 1);
@@ -213,7 +212,7 @@ find_option(const struct hs_command *self, const char *name, size_t n, bool *off
         *off = true;
         s = s != NULL && s->type == HS_SETTING_FLAG ? s : NULL;
     }
-    return s != NULL && takes(self, s) ? s : NULL;
+    return s != NULL && hs_command_takes(self, s) ? s : NULL;
 }
 
 /* One option at argv[*i], which moves to its value when that is the next word. */

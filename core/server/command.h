@@ -25,6 +25,8 @@ int hs_command_main(int argc, char **argv);
 
 /* The i-th command, NULL past the last. */
 const struct hs_command *hs_command_at(size_t i);
+/* Whether a command takes a setting as an option. */
+bool hs_command_takes(const struct hs_command *c, const struct hs_setting *s);
 /* Writes the help of one command, or with NULL of all. */
 void hs_command_help(const struct hs_command *c, FILE *to);
 /* Writes "httpsrv: message" to stderr. */

@@ -129,6 +129,7 @@ prefix=$tmp/prefix
 check "make install" "$MAKE" --no-print-directory BUILD="$BUILD" install DESTDIR= PREFIX="$prefix"
 check "headers" same_files core/include '*.h' "$prefix/include/httpsrv"
 check "Lua modules" same_files lua '*.lua' "$prefix/share/lua/5.1"
+check "manual pages" has "$prefix/share/man" man1/httpsrv.1 man5/httpsrv.conf.5
 check "the installed command serves a script" serves "$prefix/bin/httpsrv"
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
@@ -149,6 +150,7 @@ check "luarocks make" make_rock
 check "the rock's library and headers" has "$rock/c" lib/libhttpsrv.a lib/libhttpsrv.so lib/pkgconfig/httpsrv.pc \
 	include/httpsrv/io_wrapper.h include/httpsrv/modules/listeners/httpsrv.h
 check "the rock's Lua modules" same_files lua '*.lua' "$tmp/tree/share/lua/5.1"
+check "the rock's manual pages" has "$rock/share/man" man1/httpsrv.1 man5/httpsrv.conf.5
 check "the rock's command serves a script" serves "$tmp/tree/bin/httpsrv"
 
 echo "1..$count"
