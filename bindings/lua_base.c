@@ -26,7 +26,7 @@ l_walltime(lua_State *L)
     return 1;
 }
 
-/* live() -> { sessions =, ios =, tasks =, timers =, connections = }: how many of each the process has now */
+/* live() -> { sessions =, ios =, tasks =, timers =, connections =, states =, generations = }: how many of each the process has now */
 static int
 l_live(lua_State *L)
 {
@@ -35,9 +35,10 @@ l_live(lua_State *L)
         enum hs_live_kind kind;
     } kinds[] = {
         { "sessions", HS_LIVE_SESSION }, { "ios", HS_LIVE_IO },           { "tasks", HS_LIVE_TASK },
-        { "timers", HS_LIVE_TIMER },     { "connections", HS_LIVE_CONN },
+        { "timers", HS_LIVE_TIMER },     { "connections", HS_LIVE_CONN }, { "states", HS_LIVE_STATE },
+        { "generations", HS_LIVE_GENERATION },
     };
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, sizeof kinds / sizeof *kinds);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         lua_pushinteger(L, hs_live_get(kinds[i].kind));
         lua_setfield(L, -2, kinds[i].name);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/live.h"
 #include "base/log.h"
 #include "bindings/enter.h"
 #include "bindings/internal.h"
@@ -213,6 +214,7 @@ hs_lua_runtime_new(const struct hs_lua_options *o, struct hs_lua_runtime **out)
     rt->L = rt->dir != NULL ? luaL_newstate() : NULL;
     int err = ENOMEM;
     if (rt->L != NULL) {
+        hs_live_add(HS_LIVE_STATE, 1);
         lua_atpanic(rt->L, on_panic);
         err = hs_enter_protected(rt, open_state, rt, "Lua state");
     }
@@ -334,6 +336,7 @@ close_now(struct hs_lua_runtime *rt)
     rt->L = NULL;
     if (L != NULL) {
         lua_close(L);
+        hs_live_add(HS_LIVE_STATE, -1);
     }
     hs_runtime_delref(rt);
 }

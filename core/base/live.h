@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-enum hs_live_kind { HS_LIVE_IO, HS_LIVE_SESSION, HS_LIVE_CONN, HS_LIVE_TASK, HS_LIVE_TIMER, HS_LIVE_KINDS };
+enum hs_live_kind { HS_LIVE_IO, HS_LIVE_SESSION, HS_LIVE_CONN, HS_LIVE_TASK, HS_LIVE_TIMER, HS_LIVE_STATE, HS_LIVE_GENERATION, HS_LIVE_KINDS };
 
 /* One counter a kind; read with hs_live_get. */
 extern _Atomic long hs_live_counts[HS_LIVE_KINDS];

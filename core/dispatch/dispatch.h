@@ -28,6 +28,8 @@ void hs_generation_delref(struct hs_generation *g);
 unsigned long hs_generation_id(const struct hs_generation *g);
 /* Called when the last reference goes, before the registrations are freed (the binding closes its Lua state there). */
 void hs_generation_on_free(struct hs_generation *g, void (*fn)(void *arg), void *arg);
+/* Called when nothing is left of the generation (whoever keeps account of generations learns it there). fn NULL: no more. */
+void hs_generation_on_gone(struct hs_generation *g, void (*fn)(void *arg), void *arg);
 
 /* The generation that ec_httpsrv_register in the calling thread adds to; NULL: none. */
 void hs_generation_set_building(struct hs_generation *g);

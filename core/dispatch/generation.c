@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/live.h"
 #include "http/response_head.h"
 #include "http/target.h"
 
@@ -32,6 +33,7 @@ hs_generation_new(unsigned long id, struct hs_generation **out)
     }
     g->id = id;
     g->refs = 1;
+    hs_live_add(HS_LIVE_GENERATION, 1);
     *out = g;
     return 0;
 }
@@ -68,7 +70,13 @@ generation_free(struct hs_generation *g)
         route_free(g->routes[i]);
     }
     free(g->routes);
+    void (*gone)(void *arg) = g->on_gone;
+    void *arg = g->on_gone_arg;
     free(g);
+    hs_live_add(HS_LIVE_GENERATION, -1);
+    if (gone != NULL) {
+        gone(arg);
+    }
 }
 
 void
@@ -88,6 +96,13 @@ hs_generation_on_free(struct hs_generation *g, void (*fn)(void *arg), void *arg)
 {
     g->on_free = fn;
     g->on_free_arg = arg;
+}
+
+void
+hs_generation_on_gone(struct hs_generation *g, void (*fn)(void *arg), void *arg)
+{
+    g->on_gone = fn;
+    g->on_gone_arg = arg;
 }
 
 void

@@ -16,6 +16,8 @@ struct hs_generation {
     size_t nroutes, room;
     void (*on_free)(void *arg);
     void *on_free_arg;
+    void (*on_gone)(void *arg);
+    void *on_gone_arg;
 };
 
 /* Drops everything, when no reference is left. */

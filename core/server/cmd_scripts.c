@@ -99,6 +99,7 @@ load_all(struct look *k)
         .load_timeout = k->settings.load_timeout,
         .unload_timeout = k->settings.unload_timeout,
         .id = 1,
+        .modules = &k->settings.module,
     };
     if (err == 0) {
         err = hs_scripts_load(&options, &k->place, on_problem, on_loaded, k, &k->scripts);

@@ -16,7 +16,8 @@ static const struct hs_command commands[] = {
       "DIR/*.lua are loaded in the order of their names. DIR and DIR/lib are searched by require.\n"
       "DIR/config.lua, when it is there, returns a table of settings: the options below, with _ for -,\n"
       "as in { listen = \"8080\", max_body = \"32M\" }. The command line goes before it.\n"
-      "TERM and INT drain and stop; a second one stops at once.\n",
+      "TERM and INT drain and stop; a second one stops at once. HUP loads the scripts anew; when that\n"
+      "fails, everything stays as it is.\n",
       HS_OPTIONS_ALL, hs_command_serve },
     { "check", "DIR|FILE [OPTION]...", "load everything, list problems; the exit status says whether there are any", NULL, HS_OPTIONS_LOADING,
       hs_command_check },
@@ -85,7 +86,8 @@ bool
 hs_command_takes(const struct hs_command *c, const struct hs_setting *s)
 {
     return c->options == HS_OPTIONS_ALL ||
-           (c->options == HS_OPTIONS_LOADING && (s->type == HS_SETTING_FILE || s->type == HS_SETTING_LOG_LEVEL));
+           (c->options == HS_OPTIONS_LOADING &&
+            (s->type == HS_SETTING_FILE || s->type == HS_SETTING_FILES || s->type == HS_SETTING_LOG_LEVEL));
 }
 
 static void

@@ -161,7 +161,7 @@ set_value(lua_State *L, struct reading *r, const struct hs_setting *which, const
         lua_pushvalue(L, -1); /* lua_tolstring changes what it converts */
         set_text(L, r, which, name);
         lua_pop(L, 1);
-    } else if (type == LUA_TTABLE && which->type == HS_SETTING_ADDRESSES) {
+    } else if (type == LUA_TTABLE && hs_setting_is_list(which)) {
         set_list(L, r, which, name);
     } else {
         tell(r, line_of(r, name), "%s: cannot be a %s", name, luaL_typename(L, -1));

@@ -28,6 +28,12 @@ step_in(struct httpsrv_server *s, int64_t ns)
 }
 
 void
+server_step_soon(struct httpsrv_server *s)
+{
+    step_in(s, 0);
+}
+
+void
 server_set_state(struct httpsrv_server *s, enum server_state state)
 {
     assert(state > s->state); /* there is no way back */
@@ -62,10 +68,7 @@ on_accepted(void *arg, int fd)
 static void
 begin_serving(struct httpsrv_server *s)
 {
-    hs_dispatch_set_generation(s->dispatch, s->scripts.generation);
-    if (s->scripts.runtime != NULL) {
-        hs_lua_runtime_go_live(s->scripts.runtime);
-    }
+    server_make_current(s);
     server_set_state(s, SERVER_SERVING);
     int err = s->listeners != NULL ? hs_listeners_start(s->listeners, s->loop, on_accepted, s) : 0;
     if (err != 0) {
@@ -73,6 +76,7 @@ begin_serving(struct httpsrv_server *s)
         s->stop = s->at_once = true;
         step_in(s, 0);
     }
+    server_reload_resume(s);
     if (s->ready != NULL) {
         s->ready(s->on_state_arg, err);
     }
@@ -82,6 +86,7 @@ static void
 begin_draining(struct httpsrv_server *s)
 {
     server_set_state(s, SERVER_DRAINING);
+    server_reload_cancel(s);
     hs_h1_drain(s->h1);
     if (s->listeners != NULL) {
         hs_listeners_drain(s->listeners);
@@ -133,6 +138,7 @@ become_stopped(struct httpsrv_server *s)
     s->listeners = NULL;
     hs_dispatch_set_generation(s->dispatch, NULL);
     hs_scripts_drop(&s->scripts, s->at_once || s->load_err != 0 || hs_session_env_live(s->env) != 0);
+    server_reload_end(s);
     server_set_state(s, SERVER_STOPPED);
     hs_timer_cancel(&s->timer);
     hs_deferred_cancel(s->loop, &s->soon);
@@ -226,7 +232,7 @@ step(void *arg)
         step_ending(s);
         break;
     case SERVER_UNLOADING:
-        if (s->unloaded || s->at_once) {
+        if ((s->unloaded && !server_reload_unloading(s)) || s->at_once) {
             become_stopped(s);
         }
         break;

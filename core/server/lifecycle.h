@@ -6,7 +6,7 @@
 #include "dispatch/dispatch.h"
 #include "http/h1.h"
 #include "server/listeners.h"
-#include "server/scripts.h"
+#include "server/reload.h"
 #include "server/server_int.h"
 
 enum server_state { SERVER_NEW, SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING, SERVER_UNLOADING, SERVER_STOPPED };
@@ -15,19 +15,23 @@ struct httpsrv_server {
     enum server_state state;
     struct hs_settings settings;
     struct event_base *base; /* the caller's, or NULL */
+    char *path;              /* of the scripts; NULL: none */
 
     struct hs_loop *loop;
     struct hs_session_env *env;
     struct hs_dispatch *dispatch;
     struct hs_h1 *h1;
     struct hs_listeners *listeners; /* NULL once closed */
-    struct hs_scripts scripts;
+    struct hs_scripts scripts;      /* the current ones */
+    struct server_reload reload;    /* those before and after */
 
     int (*on_load)(void *arg);
     void *on_load_arg;
     void (*ready)(void *arg, int err);
     void (*stopped)(void *arg);
     void *on_state_arg;
+    void (*reloaded)(void *arg, int err);
+    void *on_reload_arg;
 
     struct hs_timer timer;      /* the next step, later */
     struct hs_deferred soon;    /* or now */
@@ -45,8 +49,10 @@ int server_fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attri
 void server_lifecycle_init(struct httpsrv_server *s);
 /* Enters a later state. */
 void server_set_state(struct httpsrv_server *s, enum server_state state);
-/* The scripts have been loaded, or not: hs_lua_done_func. */
+/* The first scripts have been loaded, or not: hs_lua_done_func. */
 void server_on_loaded(void *server, int err);
+/* The next step of its life is due: in the next turn of the loop. */
+void server_step_soon(struct httpsrv_server *s);
 /* Stops it at once and turns the loop until it has stopped and its sessions have ended, for 5 s at most. */
 void server_settle(struct httpsrv_server *s);
 

@@ -1,9 +1,11 @@
 /* process.c - the process around a server that the command runs: signals, the terminal, limits.
  * Signals come through libevent, whose handlers run in the loop, not in signal context; children get the default actions back at exec.
- * A controlling terminal that goes away sends HUP; one that is merely open does not, so it is looked at once a second. */
+ * HUP means two things: reload, and, from a controlling terminal that goes away, that the user has left. Which one it is shows in whether the
+ * terminal is still there. A terminal that is merely open sends nothing as it goes, so it is looked at once a second. */
 #include "server/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ struct hs_process {
     struct event *events[N_SIGNALS];
     struct hs_timer look; /* at the terminal */
     int terminal;         /* descriptor, -1: none */
+    bool controlled;      /* there was a controlling terminal at the start, and nohup(1) was not asked to do without */
 };
 
 void
@@ -50,32 +53,70 @@ drain(struct hs_process *p, const char *why)
     httpsrv_server_stop(p->server, 0);
 }
 
-static void
-on_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct hs_process *p = arg;
+/* --- the terminal --- */
 
-    (void)what;
-    if (number == SIGHUP) { /* a terminal may send several as it goes */
-        drain(p, "SIGHUP");
-    } else if (hs_server_stopping(p->server)) {
-        httpsrv_server_stop(p->server, 1);
-    } else {
-        drain(p, number == SIGINT ? "SIGINT" : "SIGTERM");
+static bool
+has_hung_up(int terminal)
+{
+    struct pollfd fd = { .fd = terminal };
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+static bool
+is_controlled(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)close(fd);
     }
+    return fd >= 0 || (errno != ENXIO && errno != EIO);
+}
+
+static bool
+has_lost_terminal(const struct hs_process *p)
+{
+    return (p->terminal >= 0 && has_hung_up(p->terminal)) || (p->controlled && !is_controlled());
 }
 
 static void
 look_at_terminal(void *arg)
 {
     struct hs_process *p = arg;
-    struct pollfd fd = { .fd = p->terminal };
 
-    if (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+    if (has_hung_up(p->terminal)) {
         drain(p, "the terminal is gone");
         return;
     }
     (void)hs_timer_set(&p->look, HS_SEC);
+}
+
+/* --- signals --- */
+
+static void
+on_hangup(struct hs_process *p)
+{
+    if (has_lost_terminal(p)) { /* which may send several as it goes */
+        drain(p, "SIGHUP");
+    } else if (httpsrv_server_reload(p->server) != 0) {
+        hs_log(HS_LOG_NOTICE, "SIGHUP: no reload: %s", httpsrv_server_error(p->server));
+    }
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct hs_process *p = arg;
+
+    (void)what;
+    if (number == SIGHUP) {
+        on_hangup(p);
+    } else if (hs_server_stopping(p->server)) {
+        httpsrv_server_stop(p->server, 1);
+    } else {
+        drain(p, number == SIGINT ? "SIGINT" : "SIGTERM");
+    }
 }
 
 static bool
@@ -96,12 +137,13 @@ hs_process_watch(struct httpsrv_server *server, struct hs_process **out)
         return ENOMEM;
     }
     p->server = server;
-    p->terminal = isatty(STDIN_FILENO) ? STDIN_FILENO : isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
+    p->terminal = -1;
+    if (!is_ignored(SIGHUP)) { /* else the terminal may go, and a hang-up is somebody's wish to reload */
+        p->terminal = isatty(STDIN_FILENO) ? STDIN_FILENO : isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
+        p->controlled = is_controlled();
+    }
     hs_timer_init(&p->look, loop, look_at_terminal, p);
     for (int i = 0; i < N_SIGNALS; i++) {
-        if (watched[i] == SIGHUP && is_ignored(SIGHUP)) {
-            continue;
-        }
         p->events[i] = event_new(hs_loop_base(loop), watched[i], EV_SIGNAL | EV_PERSIST, on_signal, p);
         if (p->events[i] == NULL || event_add(p->events[i], NULL) != 0) {
             hs_process_unwatch(p);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "server/module.h"
+
 int
 hs_scripts_find(const char *path, struct hs_scripts_place *place)
 {
@@ -57,14 +59,22 @@ hs_scripts_config(const struct hs_scripts_place *place)
 }
 
 static int
-load_c_handlers(const struct hs_scripts_options *o, struct hs_generation *g)
+load_c_handlers(const struct hs_scripts_options *o, struct hs_generation *g, hs_lua_problem_func *problem, void *arg)
 {
-    if (o->on_load == NULL) {
-        return 0;
-    }
     struct hs_generation *before = hs_generation_building();
+    char why[HS_MODULE_WHY];
+    int err = 0;
+
     hs_generation_set_building(g);
-    int err = o->on_load(o->on_load_arg);
+    if (o->on_load != NULL) {
+        err = o->on_load(o->on_load_arg);
+    }
+    for (size_t i = 0; o->modules != NULL && i < o->modules->n && err == 0; i++) {
+        err = hs_module_load(o->modules->items[i], o->id, o->phase == HS_LUA_CHECK, why, sizeof why);
+        if (err != 0 && problem != NULL) {
+            problem(arg, HS_LUA_PROBLEM_LOAD, why);
+        }
+    }
     hs_generation_set_building(before);
     return err;
 }
@@ -102,7 +112,7 @@ hs_scripts_load(const struct hs_scripts_options *options, const struct hs_script
     if (err != 0) {
         return err;
     }
-    err = load_c_handlers(options, out->generation);
+    err = load_c_handlers(options, out->generation, problem, arg);
     if (err == 0 && place != NULL) {
         err = load_lua(options, place, problem, done, arg, out);
     }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "bindings/runtime.h"
+#include "server/settings.h"
 
 struct hs_scripts_place {
     char *path; /* as given */
@@ -30,6 +31,7 @@ struct hs_scripts_options {
     unsigned long id; /* of the generation */
     int (*on_load)(void *arg); /* registers C handlers: called first, with the generation as the one being built; NULL: none. 0 or errno */
     void *on_load_arg;
+    const struct hs_setting_list *modules; /* called next, in the same way; NULL: none */
 };
 
 struct hs_scripts {
@@ -39,7 +41,8 @@ struct hs_scripts {
 
 /* Makes the generation and begins to load; place NULL: no scripts. done is called from the loop, or never when hs_scripts_drop comes first,
  * or when there are no scripts.
- * problem as hs_lua_runtime_load_dir. place is not used after the return. 0; what on_load gave; ENOMEM; then *out is empty. */
+ * problem as hs_lua_runtime_load_dir, and from within for a module. place is not used after the return. 0; what on_load or a module gave; ENOMEM;
+ * then *out is empty. */
 int hs_scripts_load(const struct hs_scripts_options *options, const struct hs_scripts_place *place, hs_lua_problem_func *problem,
                     hs_lua_done_func *done, void *arg, struct hs_scripts *out);
 /* Drops the reference on the generation. at_once: the Lua state is closed now, also when sessions still hold the generation. */

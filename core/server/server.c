@@ -90,6 +90,7 @@ httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value
     return err != 0 ? server_fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
 }
 
+/* Of several problems the first is told. */
 static void
 note_problem(void *arg, const char *message)
 {
@@ -125,6 +126,13 @@ httpsrv_server_on_state(struct httpsrv_server *s, void (*ready)(void *arg, int e
     s->ready = ready;
     s->stopped = stopped;
     s->on_state_arg = arg;
+}
+
+void
+httpsrv_server_on_reload(struct httpsrv_server *s, void (*reloaded)(void *arg, int err), void *arg)
+{
+    s->reloaded = reloaded;
+    s->on_reload_arg = arg;
 }
 
 int
@@ -280,6 +288,7 @@ make_floors(struct httpsrv_server *s)
         return err;
     }
     server_lifecycle_init(s);
+    server_reload_init(s);
     err = hs_dispatch_new(&s->dispatch);
     if (err == 0) {
         hs_server_show_requests(s, s->request_fd);
@@ -305,38 +314,19 @@ ignore_sigpipe(void)
     }
 }
 
-static void
-on_problem(void *arg, enum hs_lua_problem kind, const char *message)
-{
-    (void)kind;
-    note_problem(arg, message);
-}
-
 /* Begins to load. 0 or errno. */
 static int
 load(struct httpsrv_server *s, const char *path)
 {
-    struct hs_scripts_place place = { .path = NULL };
-    const struct hs_scripts_options options = {
-        .loop = s->loop,
-        .env = s->env,
-        .phase = HS_LUA_LOAD,
-        .dev = s->settings.dev != 0,
-        .load_timeout = s->settings.load_timeout,
-        .unload_timeout = s->settings.unload_timeout,
-        .id = 1,
-        .on_load = s->on_load,
-        .on_load_arg = s->on_load_arg,
-    };
-
-    int err = path != NULL ? hs_scripts_find(path, &place) : 0;
-    if (err != 0) {
-        return server_fail(s, err, "cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
+    if (path != NULL) {
+        s->path = strdup(path);
+        if (s->path == NULL) {
+            return server_fail(s, ENOMEM, "cannot start: %s", strerror(ENOMEM));
+        }
     }
-    err = hs_scripts_load(&options, path != NULL ? &place : NULL, on_problem, server_on_loaded, s, &s->scripts);
-    hs_scripts_place_fini(&place);
+    int err = server_load(s, server_on_loaded, &s->scripts);
     if (err != 0) {
-        return server_fail(s, err, "cannot load: %s", strerror(err));
+        return err;
     }
     server_set_state(s, SERVER_LOADING);
     if (path == NULL) {
@@ -411,11 +401,13 @@ httpsrv_server_free(struct httpsrv_server *s)
     }
     s->ready = NULL;
     s->stopped = NULL;
+    s->reloaded = NULL;
     if (s->loop != NULL) {
         server_settle(s);
         hs_timer_cancel(&s->timer);
         hs_deferred_cancel(s->loop, &s->soon);
         hs_scripts_drop(&s->scripts, true);
+        server_reload_end(s);
         if (s->dispatch != NULL) {
             hs_dispatch_set_generation(s->dispatch, NULL);
         }
@@ -425,6 +417,7 @@ httpsrv_server_free(struct httpsrv_server *s)
         free_floors(s);
     }
     hs_settings_fini(&s->settings);
+    free(s->path);
     free(s);
     atomic_flag_clear(&taken);
 }

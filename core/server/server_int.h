@@ -16,6 +16,8 @@ void hs_server_use_test_clock(struct httpsrv_server *s);
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
 /* Registrations of the current generation. */
 size_t hs_server_routes(struct httpsrv_server *s);
+/* Generations that live, the current one included. */
+size_t hs_server_generations(const struct httpsrv_server *s);
 /* Connections and requests under way. */
 void hs_server_live(struct httpsrv_server *s, size_t *connections, size_t *requests);
 /* Whether it has begun to stop, or has stopped. */

@@ -38,6 +38,9 @@ static const struct hs_setting table[] = {
     { "load-timeout", HS_SETTING_TIME, AT(load_timeout), HS_MSEC, YEAR, true, true, "10", "SECONDS", "time that loading the scripts may take" },
     { "unload-timeout", HS_SETTING_TIME, AT(unload_timeout), HS_MSEC, YEAR, false, true, "5", "SECONDS",
       "time that the scripts' on_unload functions may take" },
+    { "generations", HS_SETTING_COUNT, AT(generations), 1, 1000, false, true, "8", "N",
+      "sets of handlers that live at a time, former ones with requests in flight included; the oldest beyond it is ended" },
+    { "module", HS_SETTING_FILES, AT(module), 0, 0, false, true, NULL, "FILE", "load handlers in C from this shared object; may be repeated" },
     { "head-size", HS_SETTING_SIZE, AT(head_size), 256, HEAD_MAX, false, true, "16K", "BYTES", "largest request head (431)" },
     { "head-fields", HS_SETTING_COUNT, AT(head_fields), 1, HS_MAX_FIELDS, false, true, "100", "N", "most header fields (431)" },
     { "target-size", HS_SETTING_SIZE, AT(target_size), 64, HEAD_MAX, false, true, "8K", "BYTES", "longest request target (414)" },
@@ -160,6 +163,12 @@ hs_nearest(const char *word, const char *const *words, size_t n)
         }
     }
     return best;
+}
+
+bool
+hs_setting_is_list(const struct hs_setting *which)
+{
+    return which->type == HS_SETTING_ADDRESSES || which->type == HS_SETTING_FILES;
 }
 
 const struct hs_setting *
@@ -292,6 +301,7 @@ parse_number(const struct hs_setting *which, const char *text, int64_t *out)
         *out = (int64_t)level;
         return true;
     case HS_SETTING_ADDRESSES:
+    case HS_SETTING_FILES:
     case HS_SETTING_FILE:
         break;
     }
@@ -340,6 +350,7 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
         return snprintf(dst, size, "%" PRId64 "%.1s", v, &letters[unit]);
     case HS_SETTING_COUNT:
     case HS_SETTING_ADDRESSES:
+    case HS_SETTING_FILES:
     case HS_SETTING_FILE:
         break;
     }
@@ -353,7 +364,7 @@ hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, c
         const char *v = *string_of(s, which);
         return snprintf(dst, size, "%s", v != NULL ? v : "");
     }
-    if (which->type != HS_SETTING_ADDRESSES) {
+    if (!hs_setting_is_list(which)) {
         return format_number(which, *number_of(s, which), dst, size);
     }
     const struct hs_setting_list *list = list_of(s, which);
@@ -379,6 +390,7 @@ describe(const struct hs_setting *which, char *why, size_t size)
         [HS_SETTING_TIME] = "a number of seconds (suffixes ms, s, m, h)",
         [HS_SETTING_LOG_LEVEL] = "debug, info, notice, warn or error",
         [HS_SETTING_ADDRESSES] = "an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH",
+        [HS_SETTING_FILES] = "a file name",
         [HS_SETTING_FILE] = "a file name",
     };
     char min[40], max[40];
@@ -448,8 +460,10 @@ store(struct hs_settings *s, const struct hs_setting *which, const char *text, b
         int err = ec_sockaddr_parse(&address, text);
         return err != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
     }
-    if (which->type == HS_SETTING_FILE) {
-        return *text == '\0' ? EINVAL : set_string(string_of(s, which), text);
+    if (which->type == HS_SETTING_FILE || which->type == HS_SETTING_FILES) {
+        return *text == '\0'                    ? EINVAL
+               : which->type == HS_SETTING_FILE ? set_string(string_of(s, which), text)
+                                                : list_add(list_of(s, which), text, anew);
     }
     if (!parse_number(which, text, &number)) {
         return EINVAL;
@@ -533,6 +547,7 @@ void
 hs_settings_fini(struct hs_settings *s)
 {
     list_clear(&s->listen);
+    list_clear(&s->module);
     free(s->config);
     s->config = NULL;
 }

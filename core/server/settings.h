@@ -16,6 +16,7 @@ enum hs_setting_type {
     HS_SETTING_TIME,      /* kept in ns; seconds, or with a suffix ms, s, m, h */
     HS_SETTING_LOG_LEVEL, /* enum hs_log_level */
     HS_SETTING_ADDRESSES, /* a list */
+    HS_SETTING_FILES,     /* a list */
     HS_SETTING_FILE,
 };
 
@@ -42,10 +43,10 @@ struct hs_setting_list {
 enum { HS_SETTINGS_MAX = 48 };
 
 struct hs_settings {
-    struct hs_setting_list listen;
+    struct hs_setting_list listen, module;
     char *config; /* NULL: DIR/config.lua, where there is one */
     int64_t workers, dev, log_level;
-    int64_t backlog, drain_timeout, load_timeout, unload_timeout;
+    int64_t backlog, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout;
     int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;
     int64_t keep_alive, max_requests, write_timeout, pipeline_output;
@@ -63,6 +64,8 @@ void hs_settings_fini(struct hs_settings *s);
 const struct hs_setting *hs_setting_at(size_t i);
 /* The setting of that name, dashes and underscores being one; NULL when there is none. */
 const struct hs_setting *hs_setting_find(const char *name);
+/* Whether it holds several values: each that is set is added. */
+bool hs_setting_is_list(const struct hs_setting *which);
 /* The setting whose name is most like an unknown one; NULL when none is like it. */
 const struct hs_setting *hs_setting_like(const char *name);
 

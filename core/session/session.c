@@ -506,6 +506,31 @@ session_refuse(ec_httpsrv_session *s, int status, int err)
     ec_httpsrv_session_delref(s);
 }
 
+/* What ending one does to the others is unknown: each is held while it is looked at, and when the next one has ended meanwhile the walk
+ * begins anew, which passes over those that it has been to. */
+size_t
+hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_httpsrv_session *sess), void *arg)
+{
+    ec_httpsrv_session *s = TAILQ_FIRST(&env->live), *next;
+    size_t n = 0;
+
+    if (s) {
+        ec_httpsrv_session_addref(s);
+    }
+    for (; s; s = next) {
+        if (s->st && !s->aborted && !s->failed && which(arg, s)) {
+            n++;
+            session_refuse(s, 503, ECONNABORTED);
+        }
+        next = s->state != SESSION_ENDED ? TAILQ_NEXT(s, live) : TAILQ_FIRST(&env->live);
+        if (next) {
+            ec_httpsrv_session_addref(next);
+        }
+        ec_httpsrv_session_delref(s);
+    }
+    return n;
+}
+
 void
 hs_session_fail(ec_httpsrv_session *s, int status)
 {

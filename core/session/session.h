@@ -58,6 +58,9 @@ struct hs_session_env *hs_session_env_current(void);
 void hs_limits_default(struct hs_limits *l);
 /* Live sessions (their request has not ended). */
 size_t hs_session_env_live(const struct hs_session_env *env);
+/* Ends the requests of those that which() picks as if their time were over: 503 where the head is not out, else an abort; their handlers are told as of
+ * any abort. Returns how many. From the loop, not from within a session's handler or callback. */
+size_t hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_httpsrv_session *sess), void *arg);
 
 /* --- dispatch's side --- */
 const struct hs_request *hs_session_request(ec_httpsrv_session *sess);

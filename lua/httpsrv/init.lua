@@ -49,7 +49,7 @@ end
 --- Seconds of a clock that never jumps, for deadlines: httpsrv.now() + 5.
 M.now = C.now
 
---- How many sessions, ios, tasks, timers and connections the process has now: a table of counts.
+--- How many sessions, ios, tasks, timers, connections, Lua states and generations the process has now: a table of counts.
 M.live = C.live
 
 --- "load", "check" or "run".

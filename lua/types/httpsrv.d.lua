@@ -99,7 +99,7 @@ function httpsrv.async_ok() end
 function httpsrv.in_pool() end
 
 ---How many of each the process has now.
----@return { sessions: integer, ios: integer, tasks: integer, timers: integer, connections: integer }
+---@return { sessions: integer, ios: integer, tasks: integer, timers: integer, connections: integer, states: integer, generations: integer }
 function httpsrv.live() end
 
 ---@class httpsrv.task

@@ -16,7 +16,7 @@ local public_floor = {
   ["io_wrapper"] = "io",
   ["ec_growbuf"] = "io",
   ["modules/listeners/"] = "session",
-  ["httpsrv/server.h"] = "server",
+  ["httpsrv/"] = "server",
 }
 
 -- What only some floors may include: the prefix of a system header, and the first floor that may.

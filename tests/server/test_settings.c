@@ -56,6 +56,9 @@ defaults_are_those_of_the_design(void **state)
     assert_int_equal(s->load_timeout, 10 * HS_SEC);
     assert_int_equal(s->response_buffer_max, 16 * 1024 * 1024);
     assert_int_equal(s->linger_timeout, 2 * HS_SEC);
+    assert_int_equal(s->unload_timeout, 5 * HS_SEC);
+    assert_int_equal(s->generations, 8);
+    assert_int_equal(s->module.n, 0);
     assert_int_equal(s->dev, 0);
     assert_int_equal(s->log_level, HS_LOG_INFO);
     assert_int_equal(s->workers, 0);
@@ -195,6 +198,14 @@ addresses(void **state)
     }
     assert_int_equal(s->listen.n, 3);
     assert_non_null(strstr(why, "unix:/PATH"));
+    assert_int_equal(set(s, "module", "a.so"), 0);
+    assert_int_equal(set(s, "module", "b.so"), 0);
+    assert_int_equal(s->module.n, 2);
+    assert_int_equal(hs_setting_format(s, hs_setting_find("module"), text, sizeof text), 9);
+    assert_string_equal(text, "a.so b.so");
+    assert_int_equal(set(s, "module", ""), EINVAL);
+    assert_true(hs_setting_is_list(hs_setting_find("module")) && hs_setting_is_list(hs_setting_find("listen")));
+    assert_false(hs_setting_is_list(hs_setting_find("config")) || hs_setting_is_list(hs_setting_find("generations")));
     hs_settings_fini(s);
 }
 

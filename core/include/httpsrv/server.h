@@ -20,9 +20,11 @@
  *
  * A server belongs to the thread that makes it; all functions but httpsrv_version are for that thread. There is one server
  * in a process at a time. Functions return 0 or an errno value; httpsrv_server_error then says what was wrong.
+ * docs/embedding.md says more of threads, lifetimes, signals, and of what the library does to the process.
  *
  *   NEW --start--> LOADING --loaded--> SERVING --stop--> DRAINING --quiet, or drain-timeout--> ENDING --handlers gone--> UNLOADING
- *                     `--failed--> STOPPED <--------------------------------------on_unload functions done----------------'  */
+ *                     `--failed--> STOPPED <--------------------------------------on_unload functions done----------------'
+ * A reload happens while it is SERVING. */
 #ifndef HTTPSRV_SERVER_H
 #define HTTPSRV_SERVER_H
 
@@ -36,8 +38,9 @@ extern "C" {
 #define HTTPSRV_API __attribute__((visibility("default")))
 #endif
 
-/* The version of these headers. */
+/* The version of these headers, and the number of the binary interface: programs and modules built for one need a library with the same. */
 #define HTTPSRV_VERSION "0.1.0"
+#define HTTPSRV_ABI 0
 
 struct event_base;
 struct httpsrv_server;
@@ -69,8 +72,8 @@ HTTPSRV_API int httpsrv_server_listen(struct httpsrv_server *server, const char 
  * the server stops. */
 HTTPSRV_API const char *httpsrv_server_address(const struct httpsrv_server *server, size_t i);
 
-/* fn is called while a set of handlers is being built, before the scripts are loaded: ec_httpsrv_register works in it. It returns 0, or an errno value with
- * which the start fails. */
+/* fn is called while a set of handlers is being built, at the start and at each reload, before modules and scripts are loaded: ec_httpsrv_register works
+ * in it. It returns 0, or an errno value with which the start, or the reload, fails. */
 HTTPSRV_API void httpsrv_server_on_load(struct httpsrv_server *server, int (*fn)(void *arg), void *arg);
 /* ready is called when the server accepts (err 0), or has failed to load (err as start would give it); stopped once it has stopped, also after a
  * failed load. Either may be NULL. Both are called from the loop, never from within a function of this header. */
@@ -85,6 +88,17 @@ HTTPSRV_API int httpsrv_server_start(struct httpsrv_server *server, const char *
 /* Runs the loop until the server has stopped. 0; what made the load fail (EINVAL: an error in a script); EINVAL: not started, or attached; EIO: the loop
  * failed. */
 HTTPSRV_API int httpsrv_server_run(struct httpsrv_server *server);
+/* Begins to build the next set of handlers beside the current one, from the same directory or file: on_load, modules, scripts. When all of it succeeds it
+ * becomes current: new requests use it, those in flight finish on theirs, connections stay open; the former set's on_unload functions run, then its
+ * timers and tasks end. When anything fails nothing changes: httpsrv_server_error and the log say why. Settings are not read again. Asked for again
+ * while one is being built, another follows.
+ * At most "generations" sets live at a time: the requests in flight of the oldest beyond that are ended (503, or cut off).
+ * 0: it goes on in the loop, reloaded tells how it ended; EBUSY: not started, or stopping. */
+HTTPSRV_API int httpsrv_server_reload(struct httpsrv_server *server);
+/* reloaded is called when a reload has ended, from the loop: err 0: the new set is current; ECANCELED: the server stops; else what failed. NULL: nobody. */
+HTTPSRV_API void httpsrv_server_on_reload(struct httpsrv_server *server, void (*reloaded)(void *arg, int err), void *arg);
+/* The number of the set of handlers that new requests use: 1 for that of the start, more for each one built since; 0: there is none. */
+HTTPSRV_API unsigned long httpsrv_server_generation(const struct httpsrv_server *server);
 /* Begins to stop. Draining: what waits to be accepted is accepted, then nothing more; requests end, and the connections with them; connections that
  * stay idle are closed when drain-timeout is over, and so is everything else. at_once non-zero, also when it drains already: everything is
  * closed now and on_unload functions do not run. Does nothing before start. */

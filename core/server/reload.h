@@ -1,0 +1,44 @@
+/* reload.h - the generations of a server: the one that is being built, and the former ones that still have something to do.
+ * Part of struct httpsrv_server; thread of the server only. */
+#ifndef HS_SERVER_RELOAD_H
+#define HS_SERVER_RELOAD_H
+
+#include <sys/queue.h>
+
+#include "server/scripts.h"
+
+struct httpsrv_server;
+struct former;
+
+struct server_reload {
+    struct hs_scripts next; /* being loaded */
+    struct former *place;   /* for the current generation, once next takes over: made before anything is begun */
+    bool loading;
+    bool loaded; /* with err */
+    int err;
+    bool wanted;                     /* one more, when nothing is in the way */
+    TAILQ_HEAD(, former) formers;    /* oldest first */
+    size_t live;                     /* of them, but for those that have been given up */
+    size_t ending;                   /* of these: their requests are being ended */
+    unsigned long last_id;           /* of the generations so far */
+    struct hs_deferred soon;
+    struct hs_timer timer; /* until those that are ending are given up */
+};
+
+/* Makes the struct ready; the server has a loop. */
+void server_reload_init(struct httpsrv_server *s);
+/* Finds the scripts of s->path and begins to load the next generation. 0; an errno value, which has been noted for httpsrv_server_error. done as
+ * hs_scripts_load calls it. */
+int server_load(struct httpsrv_server *s, hs_lua_done_func *done, struct hs_scripts *out);
+/* s->scripts, which have been loaded, serve new requests from now on. */
+void server_make_current(struct httpsrv_server *s);
+/* The server has begun to serve: a reload that was asked for before can begin. */
+void server_reload_resume(struct httpsrv_server *s);
+/* No generation is built any more: the reload under way is given up, whoever waits for it is told. */
+void server_reload_cancel(struct httpsrv_server *s);
+/* Whether a former generation is still being unloaded; server_step_soon is called when none is any more. */
+bool server_reload_unloading(const struct httpsrv_server *s);
+/* Drops all but the current generation, closing their Lua states. */
+void server_reload_end(struct httpsrv_server *s);
+
+#endif
