@@ -350,6 +350,7 @@ httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
     if (err != 0) {
         return server_fail(s, err, "%s: %s", which->name, why);
     }
+    hs_log_set_level((enum hs_log_level)s->settings.log_level);
     ignore_sigpipe();
     err = make_floors(s);
     if (err != 0) {

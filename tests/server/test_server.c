@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "alloc_fail.h"
+#include "base/log.h"
 #include "server_world.h"
 
 static void
@@ -71,6 +72,20 @@ settings_by_name(void **state)
     assert_int_equal(httpsrv_server_attach(w.server, NULL), EBUSY);
     assert_int_equal(httpsrv_server_start(w.server, NULL), EBUSY);
     world_free(&w);
+}
+
+static void
+the_log_level_is_in_force_from_the_start(void **state)
+{
+    (void)state;
+    enum hs_log_level before = hs_log_get_level();
+    struct world w;
+    world_new(&w);
+    assert_int_equal(httpsrv_server_set(w.server, "log-level", "error"), 0);
+    start(&w);
+    assert_int_equal(hs_log_get_level(), HS_LOG_ERROR);
+    world_free(&w);
+    hs_log_set_level(before);
 }
 
 static void
@@ -201,6 +216,7 @@ main(void)
         cmocka_unit_test(serves_c_handlers),
         cmocka_unit_test(connections_wait_until_it_is_started),
         cmocka_unit_test(settings_by_name),
+        cmocka_unit_test(the_log_level_is_in_force_from_the_start),
         cmocka_unit_test(errors_at_start_say_what_is_wrong),
         cmocka_unit_test(what_on_load_gives_fails_the_start),
         cmocka_unit_test(requests_are_shown),
