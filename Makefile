@@ -33,6 +33,7 @@ endif
 ifeq ($(origin AR),default)
 AR := ar
 endif
+OBJCOPY ?= objcopy
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 Q := $(if $(V),,@)
 
@@ -126,13 +127,21 @@ SUPPORT_OBJ := $(call obj,$(SUPPORT_SRC))
 TESTS := $(TEST_SRC:%.c=$(D)/%)
 FUZZERS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(D)/fuzz/%)
 
+# What programs are linked with, and what is installed: the shared object carries the number of its
+# binary interface in its name; the static one is a single object whose inner names are local, so that
+# they cannot collide with those of a program. libhttpsrv.a is for the tests, which look inside.
+SERVER_H := core/include/httpsrv/server.h
+VERSION := $(shell sed -n 's/^.define HTTPSRV_VERSION "\(.*\)"/\1/p' $(SERVER_H))
+ABI := $(shell sed -n 's/^.define HTTPSRV_ABI \([0-9]*\)/\1/p' $(SERVER_H))
+LIB_MAP := core/libhttpsrv.map
 LIB_A := $(D)/libhttpsrv.a
 LIB_SO := $(D)/libhttpsrv.so
+LIB_STATIC := $(D)/static/libhttpsrv.a
 MAN := $(D)/man/httpsrv.1 $(D)/man/httpsrv.conf.5
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
 .PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man lint fuzz bench run deps \
-	install clean help link FORCE
+	install install-lib clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -193,10 +202,17 @@ $(LIB_A): $(LIB_OBJ) $(D)/objects
 	$(if $(V),,@echo '  AR    $@')
 	$(Q)rm -f $@ && $(AR) rcsD $@ $(LIB_OBJ)
 
-$(LIB_SO): $(LIB_OBJ) $(D)/objects
+$(LIB_SO): $(LIB_OBJ) $(D)/objects $(LIB_MAP)
 	$(if $(V),,@echo '  LD    $@')
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,libhttpsrv.so -Wl,-z,defs \
-		-o $@ $(LIB_OBJ) $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,libhttpsrv.so.$(ABI) -Wl,-z,defs \
+		-Wl,--version-script=$(LIB_MAP) -o $@ $(LIB_OBJ) $(LIBS)
+
+$(LIB_STATIC): $(LIB_OBJ) $(D)/objects
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  LD    $@')
+	$(Q)rm -f $@ && $(CC) $(BASE_CFLAGS) -O2 $(if $(filter release,$(MODE)),$(LTO) $(if $(LTO),-flinker-output=nolto-rel)) \
+		-r -nostdlib -o $(@D)/httpsrv.o $(LIB_OBJ) && \
+	$(OBJCOPY) --localize-hidden $(@D)/httpsrv.o && $(AR) rcsD $@ $(@D)/httpsrv.o
 
 # All objects, not the archive: what only FFI or a C module calls must be in as well.
 $(D)/httpsrv: $(MAIN_OBJ) $(LIB_OBJ) $(D)/objects
@@ -288,7 +304,7 @@ includedir=$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)
 
 Name: httpsrv
 Description: Lua-scriptable HTTP server, as a library
-Version: 0.1
+Version: $(VERSION)
 Requires.private: $(LUAJIT) $(PKGS)
 Libs: -L$${libdir} -lhttpsrv
 Libs.private: -pthread -lm -ldl
@@ -296,15 +312,21 @@ Cflags: -I$${includedir}
 endef
 export PC
 
-install: all man
-	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
-	install -m 755 $(D)/httpsrv '$(DESTDIR)$(BINDIR)/httpsrv'
-	install -m 644 $(LIB_A) '$(DESTDIR)$(LIBDIR)/libhttpsrv.a'
-	install -m 755 $(LIB_SO) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so'
-	set -e; for f in $(MAN); do install -D -m 644 $$f '$(DESTDIR)$(MANDIR)'/man$${f##*.}/$${f##*/}; done
+# What a C program needs: the library, its headers, httpsrv.pc.
+install-lib: $(LIB_SO) $(LIB_STATIC)
+	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	install -m 644 $(LIB_STATIC) '$(DESTDIR)$(LIBDIR)/libhttpsrv.a'
+	install -m 755 $(LIB_SO) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so.$(VERSION)'
+	ln -sfn libhttpsrv.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so.$(ABI)'
+	ln -sfn libhttpsrv.so.$(ABI) '$(DESTDIR)$(LIBDIR)/libhttpsrv.so'
 	printf '%s\n' "$$PC" > '$(DESTDIR)$(LIBDIR)/pkgconfig/httpsrv.pc'
 	set -e; for f in $(HEADERS:core/include/%=%); do \
 		install -D -m 644 core/include/$$f '$(DESTDIR)$(INCLUDEDIR)'/$$f; done
+
+install: all man install-lib
+	install -d '$(DESTDIR)$(BINDIR)'
+	install -m 755 $(D)/httpsrv '$(DESTDIR)$(BINDIR)/httpsrv'
+	set -e; for f in $(MAN); do install -D -m 644 $$f '$(DESTDIR)$(MANDIR)'/man$${f##*.}/$${f##*/}; done
 	set -e; for f in $(patsubst lua/%,%,$(call find_files,lua,*.lua)); do \
 		install -D -m 644 lua/$$f '$(DESTDIR)$(LUADIR)'/$$f; done
 

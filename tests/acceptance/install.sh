@@ -105,19 +105,51 @@ embed_shared() {
 
 embed_static() {
 	# shellcheck disable=SC2046
-	$CC -Wall -Werror -o "$tmp/embed-static" "$tmp/embed.c" $(pkg-config --cflags httpsrv) "$prefix/lib/libhttpsrv.a" \
-		$(pkg-config --static --libs httpsrv | sed 's/-lhttpsrv//') && "$tmp/embed-static" &&
+	$CC -Wall -Werror -o "$tmp/embed-static" "$tmp/embed.c" $(pkg-config --cflags httpsrv) \
+		$(pkg-config --static --libs httpsrv | sed 's/-lhttpsrv/-l:libhttpsrv.a/') && "$tmp/embed-static" &&
 		! ldd "$tmp/embed-static" | grep libhttpsrv
 }
 
-# What the public headers declare can be linked against.
-exports() {
-	nm -D --defined-only "$prefix/lib/libhttpsrv.so" | sed 's/.* //' | sort >"$tmp/exported"
-	LUA_PATH="$PWD/tests/lint/?.lua" "$LUA" tests/lint/sources.lua public . | sort >"$tmp/declared"
+# same FILE WHAT - the names in a file are those that the public headers declare.
+same() {
+	LUA_PATH="$PWD/tests/lint/?.lua" "$LUA" tests/lint/sources.lua public . | LC_ALL=C sort -u >"$tmp/declared"
 	[ -s "$tmp/declared" ] || return 1
-	comm -23 "$tmp/declared" "$tmp/exported" >"$tmp/missing"
-	sed 's/$/ is declared in a public header and not in the library/' "$tmp/missing"
-	[ ! -s "$tmp/missing" ]
+	LC_ALL=C sort "$1" >"$tmp/there"
+	LC_ALL=C comm -23 "$tmp/declared" "$tmp/there" | sed "s/\$/ is declared in a public header and not in $2/" >"$tmp/wrong"
+	LC_ALL=C comm -13 "$tmp/declared" "$tmp/there" | sed "s/\$/ is in $2 and not declared in a public header/" >>"$tmp/wrong"
+	cat "$tmp/wrong"
+	[ ! -s "$tmp/wrong" ]
+}
+
+# What is exported is what the public headers declare. Beside it stands, under a version name of its own, what our Lua code
+# looks up through the FFI.
+exports() {
+	nm -D --defined-only --with-symbol-versions "$prefix/lib/libhttpsrv.so" | awk '$2 != "A" { print $3 }' >"$tmp/versioned"
+	grep -v '^hs_ffi_[a-z_]*@@HTTPSRV_PRIVATE$' "$tmp/versioned" | sed 's/@@HTTPSRV_[0-9]*$//' >"$tmp/exported"
+	same "$tmp/exported" "the shared library"
+}
+
+exports_static() {
+	nm --defined-only "$prefix/lib/libhttpsrv.a" | awk '$2 ~ /^[BCDGRSTVW]$/ && $3 !~ /^hs_ffi_/ { print $3 }' >"$tmp/exported"
+	same "$tmp/exported" "the static library"
+}
+
+# The functions that compiled Lua code calls are found in the process: those of the command, and of the library in a program.
+ffi_names() {
+	sed -n 's/^int \(hs_ffi_[a-z_]*\)(.*/\1/p' lua/httpsrv/fast.lua | sort >"$tmp/wanted"
+	[ -s "$tmp/wanted" ] || return 1
+	for file in "$prefix/lib/libhttpsrv.so" "$prefix/bin/httpsrv"; do
+		nm -D --defined-only "$file" | sed -n 's/.* \(hs_ffi_[a-z_]*\).*/\1/p' | sort | diff "$tmp/wanted" - || return 1
+	done
+}
+
+# The number of the binary interface is in the library's name, its version names and what a program asks for.
+abi() {
+	number=$(sed -n 's/^#define HTTPSRV_ABI //p' core/include/httpsrv/server.h)
+	version=$(sed -n 's/^#define HTTPSRV_VERSION "\(.*\)"/\1/p' core/include/httpsrv/server.h)
+	[ "$(readlink "$prefix/lib/libhttpsrv.so.$number")" = "libhttpsrv.so.$version" ] &&
+		readelf -d "$tmp/embed-shared" | grep "NEEDED.*libhttpsrv\.so\.$number\]" &&
+		grep -x "HTTPSRV_$number {" core/libhttpsrv.map && [ "$(pkg-config --modversion httpsrv)" = "$version" ]
 }
 
 staged=$tmp/stage/opt/httpsrv
@@ -135,7 +167,10 @@ PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 check "a C program against the shared library" embed_shared
 check "a C program against the static library" embed_static
-check "the library exports its headers" exports
+check "the shared library exports just its headers" exports
+check "so does the static library" exports_static
+check "what the FFI looks up is found" ffi_names
+check "the library is named by its binary interface" abi
 unset PKG_CONFIG_PATH
 
 # In a copy, so that this tree's build is left alone.
