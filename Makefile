@@ -206,6 +206,7 @@ $(LIB_SO): $(LIB_OBJ) $(D)/objects $(LIB_MAP)
 	$(if $(V),,@echo '  LD    $@')
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,libhttpsrv.so.$(ABI) -Wl,-z,defs \
 		-Wl,--version-script=$(LIB_MAP) -o $@ $(LIB_OBJ) $(LIBS)
+	$(Q)ln -sfn libhttpsrv.so $@.$(ABI)
 
 $(LIB_STATIC): $(LIB_OBJ) $(D)/objects
 	$(Q)mkdir -p $(@D)
