@@ -249,6 +249,19 @@ finish(struct hs_loader *l)
     }
 }
 
+/* All files are loaded: what they have registered for all routes is put around these. */
+static int
+seal(lua_State *L) /* throws */
+{
+    const struct hs_loader *l = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, l->rt->ref_core);
+    lua_getfield(L, -1, "seal");
+    if (lua_isfunction(L, -1)) { /* else nobody has asked for httpsrv */
+        lua_call(L, 0, 0);
+    }
+    return 0;
+}
+
 static void
 step(void *arg)
 {
@@ -260,6 +273,9 @@ step(void *arg)
         return;
     }
     const bool stop = l->err != 0 && (rt->phase != HS_LUA_CHECK || l->timed_out || l->err == ENOMEM);
+    if (l->next >= l->nfiles && l->err == 0 && l->exited == NULL) {
+        l->err = hs_enter_protected(rt, seal, l, "load");
+    }
     if (l->next >= l->nfiles || stop) {
         finish(l);
     } else {

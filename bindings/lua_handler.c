@@ -14,6 +14,7 @@
 #include "bindings/lua_session.h"
 #include "bindings/req.h"
 #include "bindings/task.h"
+#include "http/status.h"
 
 struct lua_handler {
     struct hs_lua_runtime *rt; /* a reference */
@@ -79,12 +80,24 @@ make_id(char id[9])
     id[8] = '\0';
 }
 
+/* Logs a handler's error and makes the response to it, unless there is nobody to have it. */
+static void
+tell_error(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, bool aborted, struct hs_view text, char id[9])
+{
+    const struct hs_view method = hs_session_method_view(sess);
+    const struct hs_view path = hs_session_path(sess);
+    make_id(id);
+    hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, (int)text.n, text.p);
+    if (!aborted) {
+        error_response(rt, sess, id, text);
+    }
+}
+
 static void
 handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
 {
     char id[9];
     struct hs_buf text;
-    make_id(id);
     hs_buf_init(&text, HS_LUA_TRACEBACK_MAX);
     if (status == HS_TASK_DROPPED) {
         (void)hs_buf_append_view(&text, HS_VIEW("the handler was dropped"));
@@ -92,12 +105,7 @@ handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
         hs_enter_describe(t->rt, t->co, status, &text);
     }
     const struct hs_view v = { text.p != NULL ? text.p : "", text.len };
-    const struct hs_view method = hs_session_method_view(sess);
-    const struct hs_view path = hs_session_path(sess);
-    hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, (int)v.n, v.p);
-    if (t->req == NULL || !t->req->aborted) {
-        error_response(t->rt, sess, id, v);
-    }
+    tell_error(t->rt, sess, t->req != NULL && t->req->aborted, v, id);
     hs_buf_fini(&text);
 }
 
@@ -235,7 +243,30 @@ make_closure(lua_State *L, struct hs_lua_runtime *rt, int fn, bool continues)
     return closure;
 }
 
-/* register(method | nil, path, function, options, where) -> true | nil, message. The options have been looked at in lua/httpsrv/route.lua:
+/* Raises the reason why nothing was registered, or pushes nil, message for what is registered already. */
+static int
+not_registered(lua_State *L, int err, const char *what, const char *other)
+{
+    switch (err) {
+    case EEXIST:
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s is registered already at %s", what, other != NULL ? other : "?");
+        return 2;
+    case EINVAL: hs_lua_throw(L, "bad argument to 'register' (method a token or nil, path beginning with '/' and normalised expected, got %s)", what);
+    default: hs_lua_throw(L, "not enough memory");
+    }
+}
+
+static void
+check_loading(lua_State *L, const struct hs_lua_runtime *rt, const char *fname)
+{
+    if (rt->generation == NULL || rt->phase == HS_LUA_RUN) {
+        hs_lua_throw(L, "%s is possible only while the scripts of a server are loaded", fname);
+    }
+}
+
+/* register(method | nil, path, function, options, where) -> true, entry | nil, message. entry stands for the function, which route_entry
+ * replaces. The options have been looked at in lua/httpsrv/route.lua:
  * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash. */
 static int
 l_register(lua_State *L)
@@ -244,9 +275,7 @@ l_register(lua_State *L)
     const char *method = hs_lua_arg_cstring(L, 1, 1, "register", true);
     const char *path = hs_lua_arg_cstring(L, 2, 2, "register", false);
     const char *where = luaL_checkstring(L, 5);
-    if (rt->generation == NULL || rt->phase == HS_LUA_RUN) {
-        hs_lua_throw(L, "register is possible only while the scripts of a server are loaded");
-    }
+    check_loading(L, rt, "register");
     struct hs_registration r = {
         .host = string_field(L, 4, "host"),
         .method = method,
@@ -266,21 +295,149 @@ l_register(lua_State *L)
     r.options.abort_continue = flag_field(L, 4, "abort_continue");
     r.options.encoded_slash = flag_field(L, 4, "encoded_slash");
     r.closure = make_closure(L, rt, 3, r.options.abort_continue);
+    const int entry = ((struct lua_handler *)r.closure->self)->fn_ref;
     const char *other = NULL;
     int err = hs_generation_register(rt->generation, &r, &other);
     ec_blobject_delref(r.closure);
-    switch (err) {
-    case 0: lua_pushboolean(L, 1); return 1;
-    case EEXIST:
-        lua_pushnil(L);
-        lua_pushfstring(L, "%s %s%s is registered already at %s", method != NULL ? method : "every method of",
-                        r.host != NULL ? r.host : "", path, other != NULL ? other : "?");
-        return 2;
-    case EINVAL:
-        hs_lua_throw(L, "bad argument to 'register' (method a token or nil, path beginning with '/' and normalised expected, got %s %s)",
-                     method != NULL ? method : "nil", path);
-    default: hs_lua_throw(L, "not enough memory");
+    if (err != 0) {
+        return not_registered(L, err, lua_pushfstring(L, "%s %s%s", method != NULL ? method : err == EEXIST ? "every method of" : "nil",
+                                                      r.host != NULL ? r.host : "", path), other);
     }
+    lua_pushboolean(L, 1);
+    lua_pushinteger(L, entry);
+    return 2;
+}
+
+/* route_entry(entry, function): what is called for a route from now on */
+static int
+l_route_entry(lua_State *L)
+{
+    const int entry = (int)luaL_checkinteger(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    check_loading(L, hs_lua_rt(L), "route_entry");
+    lua_settop(L, 2);
+    lua_rawseti(L, LUA_REGISTRYINDEX, entry);
+    return 0;
+}
+
+/* --- answers with an error's status --- */
+
+/* register_error(status, function, where) -> true | nil, message */
+static int
+l_register_error(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    const int status = (int)hs_lua_arg_integer(L, 1, 1, "register_error", 400, 599);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    struct hs_registration r = {
+        .path = "/", .job_class = ECTP_CLASS_SHORT_LIVED, .handler = handle, .where = luaL_checkstring(L, 3),
+    };
+    check_loading(L, rt, "register_error");
+    hs_route_options_default(&r.options);
+    r.closure = make_closure(L, rt, 2, false);
+    const char *other = NULL;
+    int err = hs_generation_register_error(rt->generation, status, &r, &other);
+    ec_blobject_delref(r.closure);
+    if (err != 0) {
+        return not_registered(L, err, lua_pushfstring(L, "error %d", status), other);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* handler_failed(session, text) -> id, whether the response can be another than the built-in one, text for developers or nil | nil. What
+ * an error of a handler does that nothing catches: it is logged, and 500 becomes the response. */
+static int
+l_handler_failed(lua_State *L)
+{
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    struct hs_view text = hs_lua_arg_bytes(L, 2, 2, "handler_failed");
+    ec_httpsrv_session *sess = hs_lua_session(L, rt, "handler_failed");
+    if (sess == NULL) {
+        return 0;
+    }
+    const struct hs_req *req = hs_session_binding_data(sess);
+    const bool aborted = req != NULL && req->aborted;
+    const bool open = !aborted && !hs_session_head_sent(sess);
+    char id[9];
+    text.n = text.n < HS_LUA_TRACEBACK_MAX ? text.n : HS_LUA_TRACEBACK_MAX;
+    tell_error(rt, sess, aborted, text, id);
+    lua_pushstring(L, id);
+    lua_pushboolean(L, open);
+    if (rt->dev) {
+        lua_pushvalue(L, 2);
+    } else {
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
+/* error_begin(session, status) -> true | nil, message, code: an empty response with that status and what goes with it */
+static int
+l_error_begin(lua_State *L)
+{
+    ec_httpsrv_session *sess = hs_lua_session(L, hs_lua_rt(L), "error_begin");
+    const int status = (int)luaL_checkinteger(L, 2);
+    if (sess == NULL) {
+        return hs_lua_stale(L);
+    }
+    int err = hs_session_response_restart(sess);
+    if (err == 0) {
+        err = hs_session_status_put(sess, status, (struct hs_view){ NULL, 0 }, (struct hs_view){ NULL, 0 });
+    }
+    if (err != 0) {
+        return hs_lua_fail(L, err);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* error_plain(session, status): the built-in answer; an abort when the head is out */
+static int
+l_error_plain(lua_State *L)
+{
+    ec_httpsrv_session *sess = hs_lua_session(L, hs_lua_rt(L), "error_plain");
+    const int status = (int)luaL_checkinteger(L, 2);
+    if (sess == NULL) {
+        return 0;
+    }
+    struct hs_view reason = hs_status_reason(status);
+    lua_pushlstring(L, reason.p, reason.n);
+    lua_pushliteral(L, "\n");
+    lua_concat(L, 2);
+    struct hs_view text = { lua_tostring(L, -1), reason.n + 1 };
+    int err = hs_session_response_restart(sess);
+    if (err == 0) {
+        err = hs_session_status_put(sess, status, (struct hs_view){ NULL, 0 }, HS_VIEW("text/plain"));
+    }
+    if (err == 0) {
+        err = hs_session_payload_put(sess, text, HS_VIEW("text/plain"));
+    }
+    if (err != 0 && err != ECONNABORTED) {
+        hs_session_fail(sess, status);
+    }
+    return 0;
+}
+
+/* status_reason(status) -> phrase, "" for one without */
+static int
+l_status_reason(lua_State *L)
+{
+    struct hs_view reason = hs_status_reason((int)luaL_checkinteger(L, 1));
+    lua_pushlstring(L, reason.p != NULL ? reason.p : "", reason.n);
+    return 1;
+}
+
+/* status(session) -> the response's status as set so far | nil */
+static int
+l_status(lua_State *L)
+{
+    ec_httpsrv_session *sess = hs_lua_session(L, hs_lua_rt(L), "status");
+    if (sess == NULL) {
+        return hs_lua_stale(L);
+    }
+    lua_pushinteger(L, hs_session_status(sess));
+    return 1;
 }
 
 /* --- the life of a request --- */
@@ -361,8 +518,17 @@ l_finish(lua_State *L)
 void
 hs_lua_open_handler(lua_State *L, struct hs_lua_runtime *rt)
 {
-    static const luaL_Reg functions[] = { { "register", l_register }, { NULL, NULL } };
-    static const luaL_Reg methods[] = { { "ctx", l_ctx }, { "detach", l_detach }, { "finish", l_finish }, { NULL, NULL } };
+    static const luaL_Reg functions[] = {
+        { "register", l_register },
+        { "route_entry", l_route_entry },
+        { "register_error", l_register_error },
+        { "handler_failed", l_handler_failed },
+        { "error_begin", l_error_begin },
+        { "error_plain", l_error_plain },
+        { "status_reason", l_status_reason },
+        { NULL, NULL },
+    };
+    static const luaL_Reg methods[] = { { "ctx", l_ctx }, { "detach", l_detach }, { "finish", l_finish }, { "status", l_status }, { NULL, NULL } };
     hs_lua_functions(L, rt, functions);
     lua_newtable(L);
     hs_lua_functions(L, rt, methods);

@@ -2,6 +2,7 @@
  * Strings are made straight from the core's views. A body that is not there yet is waited for; the wrappers in
  * lua/httpsrv/session.lua try again. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,24 +165,24 @@ append_to_list(lua_State *L, int idx)
     lua_pop(L, 3);
 }
 
-/* request_args() -> { key = { value, … }, … }; a key without '=' has the value "" */
-static int
-l_args(lua_State *L)
+/* Pushes { key = { value, … }, … } of pairs as queries and forms have them; a key without '=' has the value "". False, and nothing was
+ * pushed: there are more than most. */
+static bool
+push_pairs(lua_State *L, struct hs_view q, double most)
 {
-    SESSION_OR_RETURN(sess, "request_args");
-    const struct hs_request *r = hs_session_request(sess);
-    struct hs_view q = hs_request_view(r, r->query);
-    if (q.n > QUERY_MAX) {
-        return hs_lua_fail(L, EMSGSIZE);
-    }
     lua_newtable(L);
     const int table = lua_gettop(L);
     char *scratch = lua_newuserdata(L, q.n + 1);
+    double count = 0;
     while (q.n != 0) {
         const char *amp = memchr(q.p, '&', q.n);
         const size_t n = amp != NULL ? (size_t)(amp - q.p) : q.n;
         const char *eq = memchr(q.p, '=', n);
         const size_t klen = eq != NULL ? (size_t)(eq - q.p) : n;
+        if (n != 0 && ++count > most) {
+            lua_settop(L, table - 1);
+            return false;
+        }
         if (n != 0) {
             push_decoded(L, (struct hs_view){ q.p, klen }, scratch);
             push_decoded(L, eq != NULL ? (struct hs_view){ eq + 1, n - klen - 1 } : HS_VIEW(""), scratch);
@@ -191,6 +192,20 @@ l_args(lua_State *L)
         q.n -= n + (amp != NULL);
     }
     lua_settop(L, table);
+    return true;
+}
+
+/* request_args() -> { key = { value, … }, … } */
+static int
+l_args(lua_State *L)
+{
+    SESSION_OR_RETURN(sess, "request_args");
+    const struct hs_request *r = hs_session_request(sess);
+    struct hs_view q = hs_request_view(r, r->query);
+    if (q.n > QUERY_MAX) {
+        return hs_lua_fail(L, EMSGSIZE);
+    }
+    (void)push_pairs(L, q, HUGE_VAL);
     return 1;
 }
 
@@ -345,6 +360,26 @@ l_data_string(lua_State *L)
     return 1;
 }
 
+/* request_form(session, most bytes, most fields) -> the body's pairs, whatever its type is. Waits. */
+static int
+l_form(lua_State *L)
+{
+    const double bytes = luaL_checknumber(L, 2), fields = luaL_checknumber(L, 3);
+    SESSION_OR_RETURN(sess, "request_form");
+    struct hs_view body;
+    int err = hs_session_body_view(sess, &body);
+    if (err == EAGAIN) {
+        return hs_wait_session(L, rt, sess, HS_WAIT_BODY);
+    }
+    if (err != 0) {
+        return hs_lua_fail(L, err);
+    }
+    if ((double)body.n > bytes) {
+        return hs_lua_fail_as(L, EMSGSIZE, "the form has too many bytes");
+    }
+    return push_pairs(L, body, fields) ? 1 : hs_lua_fail_as(L, EMSGSIZE, "the form has too many fields");
+}
+
 /* request_data_spool() -> true. Waits. */
 static int
 l_data_spool(lua_State *L)
@@ -438,6 +473,7 @@ hs_lua_open_request(lua_State *L, struct hs_lua_runtime *rt)
         { "request_data_get", l_data },
         { "request_data_get_string", l_data_string },
         { "request_data_spool", l_data_spool },
+        { "request_form", l_form },
         { "request_peer_address", l_peer },
         { "request_local_address", l_local },
         { "state", l_state },

@@ -83,28 +83,91 @@ hs_session_generation(ec_httpsrv_session *sess)
     return route != NULL ? route->generation : NULL;
 }
 
+/* --- what a session holds --- */
+
+static void
+release_route(void *arg)
+{
+    const struct hs_route *route = arg;
+
+    generation_delref(route->generation);
+}
+
+/* Calls the handler and sees to what it returned. */
+static inline int
+call(ec_httpsrv_session *sess, const struct hs_route *route)
+{
+    int result = route->reg.handler(sess);
+
+    if (__builtin_expect(result != EC_HTTPSRV_HANDLER_DONE && result != EC_HTTPSRV_HANDLER_ASYNC, 0)) {
+        hs_log(HS_LOG_ERROR, "the handler of %s (%s) returned %d, which is neither DONE nor ASYNC", route->reg.path,
+               route->reg.where != NULL ? route->reg.where : "C", result);
+        hs_session_fail(sess, 500);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    return result;
+}
+
 /* --- answers of our own --- */
 
-/* Answers with a status and its phrase as text; allow, when not empty, becomes the Allow field. */
+/* The status and its phrase as text. 0, ENOMEM, EBADF. */
 static int
-answer(ec_httpsrv_session *sess, int status, struct hs_view allow)
+plain_answer(ec_httpsrv_session *sess, int status)
 {
     struct hs_view reason = hs_status_reason(status);
     int err = hs_session_status_put(sess, status, (struct hs_view){ NULL, 0 }, HS_VIEW("text/plain"));
 
-    if (err == 0 && allow.n != 0) {
-        err = hs_session_header_put(sess, HS_VIEW("Allow"), allow, true);
-    }
     if (err == 0) {
         err = ec_httpsrv_response_append(sess, reason.p, reason.n);
     }
     if (err == 0) {
         err = ec_httpsrv_response_append(sess, "\n", 1);
     }
+    return err;
+}
+
+/* Hands the request to what is registered for a status. */
+static int
+call_error_route(ec_httpsrv_session *sess, struct hs_route *route, int status)
+{
+    struct hs_view path = hs_session_path(sess);
+    int err = path.p == NULL ? hs_session_set_path(sess, "", 0) : 0; /* one that has no normal form */
+
+    if (err == 0) {
+        err = hs_session_status_put(sess, status, (struct hs_view){ NULL, 0 }, (struct hs_view){ NULL, 0 });
+    }
+    if (err != 0) {
+        hs_session_fail(sess, status);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    generation_addref(route->generation);
+    hs_session_change_route(sess, route, &route->reg.options, route->reg.closure, path.n != 0, release_route);
+    return call(sess, route);
+}
+
+/* Answers with a status; g may be NULL; allow, when not empty, becomes the Allow field. */
+static int
+answer(struct hs_generation *g, ec_httpsrv_session *sess, int status, struct hs_view allow)
+{
+    struct hs_route *route = g != NULL ? generation_error_route(g, status) : NULL;
+    int err = allow.n != 0 ? hs_session_header_put(sess, HS_VIEW("Allow"), allow, true) : 0;
+
+    if (err == 0 && route != NULL) {
+        return call_error_route(sess, route, status);
+    }
+    if (err == 0) {
+        err = plain_answer(sess, status);
+    }
     if (err != 0) {
         hs_session_fail(sess, status);
     }
     return EC_HTTPSRV_HANDLER_DONE;
+}
+
+int
+hs_dispatch_answer(ec_httpsrv_session *sess, int status)
+{
+    return answer(hs_session_generation(sess), sess, status, (struct hs_view){ NULL, 0 });
 }
 
 /* Answers OPTIONS for which there is no handler (RFC 9110 9.3.7). */
@@ -175,44 +238,22 @@ settle(struct hs_dispatch *d, const struct hs_route *route, struct hs_view raw, 
 
 /* --- the session's upcalls --- */
 
-static void
-release_route(void *arg)
-{
-    const struct hs_route *route = arg;
-
-    generation_delref(route->generation);
-}
-
-/* Calls the handler and sees to what it returned. */
-static inline int
-call(ec_httpsrv_session *sess, const struct hs_route *route)
-{
-    int result = route->reg.handler(sess);
-
-    if (__builtin_expect(result != EC_HTTPSRV_HANDLER_DONE && result != EC_HTTPSRV_HANDLER_ASYNC, 0)) {
-        hs_log(HS_LOG_ERROR, "the handler of %s (%s) returned %d, which is neither DONE nor ASYNC", route->reg.path,
-               route->reg.where != NULL ? route->reg.where : "C", result);
-        hs_session_fail(sess, 500);
-        return EC_HTTPSRV_HANDLER_DONE;
-    }
-    return result;
-}
-
 /* What the request gets when its path is settled: a handler, or an answer of our own. */
 static inline int
-run(ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set, struct hs_route *route)
+run(struct hs_generation *g, ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set,
+    struct hs_route *route)
 {
     if (__builtin_expect(route == NULL, 0)) {
         if (set == NULL) {
-            return answer(sess, 404, (struct hs_view){ NULL, 0 });
+            return answer(g, sess, 404, (struct hs_view){ NULL, 0 });
         }
         struct hs_view allow = { set->allow, set->allow_len };
-        return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(sess, 405, allow);
+        return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(g, sess, 405, allow);
     }
     generation_addref(route->generation);
     int err = hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
-    if (__builtin_expect(err != 0, 0)) { /* 413: the body is above the route's limit */
-        return EC_HTTPSRV_HANDLER_DONE;
+    if (__builtin_expect(err != 0, 0)) { /* the body is above the route's limit */
+        return answer(g, sess, 413, (struct hs_view){ NULL, 0 });
     }
     return call(sess, route);
 }
@@ -236,9 +277,9 @@ begin_odd(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_reque
         err = hs_session_set_path(sess, path.p, path.n);
     }
     if (err != 0) {
-        return answer(sess, err == EINVAL ? 400 : 503, (struct hs_view){ NULL, 0 });
+        return answer(d->generation, sess, err == EINVAL ? 400 : 503, (struct hs_view){ NULL, 0 });
     }
-    return run(sess, req, set, route);
+    return run(d->generation, sess, req, set, route);
 }
 
 static int
@@ -249,7 +290,7 @@ begin(void *arg, ec_httpsrv_session *sess)
     struct hs_view path = hs_request_view(req, req->path);
 
     if (__builtin_expect(d->generation == NULL, 0)) {
-        return answer(sess, 503, (struct hs_view){ NULL, 0 });
+        return answer(d->generation, sess, 503, (struct hs_view){ NULL, 0 });
     }
     if (__builtin_expect(req->target_form == HS_TARGET_ASTERISK, 0)) {
         return answer_options(sess, HS_VIEW("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
@@ -264,9 +305,9 @@ begin(void *arg, ec_httpsrv_session *sess)
         route = hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method));
     }
     if (hs_session_set_path(sess, path.p, path.n) != 0) {
-        return answer(sess, 503, (struct hs_view){ NULL, 0 });
+        return answer(d->generation, sess, 503, (struct hs_view){ NULL, 0 });
     }
-    return run(sess, req, set, route);
+    return run(d->generation, sess, req, set, route);
 }
 
 static int

@@ -37,6 +37,9 @@ struct hs_generation *hs_generation_building(void);
 /* 0; EINVAL (path without leading '/', not in normalised form, NUL/controls; bad method token; sealed); EEXIST (*other: where the first one was
  * registered); ENOMEM. */
 int hs_generation_register(struct hs_generation *g, const struct hs_registration *r, const char **other);
+/* Has r's handler make the answers with a status, from 400 to 599, that the dispatcher would give by itself. Of r only closure, handler,
+ * options and where count; path is "/". The status and Allow are set when the handler is called. 0; EINVAL; EEXIST (*other as above); ENOMEM. */
+int hs_generation_register_error(struct hs_generation *g, int status, const struct hs_registration *r, const char **other);
 /* No registration after this. */
 void hs_generation_seal(struct hs_generation *g);
 /* All registrations in matching order (hosts first, longest path first, named methods first, then order of registration). */
@@ -53,6 +56,11 @@ struct hs_generation *hs_dispatch_generation(struct hs_dispatch *d);
 extern const struct hs_session_app hs_dispatch_app; /* its arg is a struct hs_dispatch */
 /* Called for every request that has ended (access log, metrics). */
 void hs_dispatch_on_ended(struct hs_dispatch *d, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg);
+
+/* Answers in the place of a handler that is not to be called: by what is registered for the status in the session's generation, or else with
+ * the status and its phrase as text. Fields that were set stay. Called while the session's handler is to run (begin, again); returns what
+ * that is to return. */
+int hs_dispatch_answer(ec_httpsrv_session *sess, int status);
 
 /* The running session's generation; NULL before it was matched. */
 struct hs_generation *hs_session_generation(ec_httpsrv_session *sess);

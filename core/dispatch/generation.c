@@ -70,6 +70,10 @@ generation_free(struct hs_generation *g)
         route_free(g->routes[i]);
     }
     free(g->routes);
+    for (int i = 0; g->errors != NULL && i <= HS_ERROR_LAST - HS_ERROR_FIRST; i++) {
+        route_free(g->errors[i]);
+    }
+    free(g->errors);
     void (*gone)(void *arg) = g->on_gone;
     void *arg = g->on_gone_arg;
     free(g);
@@ -255,6 +259,33 @@ hs_generation_register(struct hs_generation *g, const struct hs_registration *r,
     g->routes[g->nroutes++] = route;
     g->sorted = false;
     return 0;
+}
+
+int
+hs_generation_register_error(struct hs_generation *g, int status, const struct hs_registration *r, const char **other)
+{
+    if (other != NULL) {
+        *other = NULL;
+    }
+    int err = g->sealed || status < HS_ERROR_FIRST || status > HS_ERROR_LAST ? EINVAL : check(r);
+    if (err != 0) {
+        return err;
+    }
+    if (g->errors == NULL) {
+        g->errors = calloc(HS_ERROR_LAST - HS_ERROR_FIRST + 1, sizeof *g->errors);
+    }
+    if (g->errors == NULL) {
+        return ENOMEM;
+    }
+    struct hs_route **slot = &g->errors[status - HS_ERROR_FIRST];
+    if (*slot != NULL) {
+        if (other != NULL) {
+            *other = (*slot)->reg.where;
+        }
+        return EEXIST;
+    }
+    *slot = route_new(g, r);
+    return *slot != NULL ? 0 : ENOMEM;
 }
 
 int

@@ -14,6 +14,7 @@ struct hs_generation {
     struct hs_route_tree tree;
     struct hs_route **routes; /* in matching order when sorted, else in some order */
     size_t nroutes, room;
+    struct hs_route **errors; /* by status, from HS_ERROR_FIRST on; NULL: none at all */
     void (*on_free)(void *arg);
     void *on_free_arg;
     void (*on_gone)(void *arg);
@@ -22,6 +23,15 @@ struct hs_generation {
 
 /* Drops everything, when no reference is left. */
 void generation_free(struct hs_generation *g);
+
+enum { HS_ERROR_FIRST = 400, HS_ERROR_LAST = 599 };
+
+/* What answers with that status in the place of the core; NULL: the core. */
+static inline struct hs_route *
+generation_error_route(const struct hs_generation *g, int status)
+{
+    return g->errors != NULL && status >= HS_ERROR_FIRST && status <= HS_ERROR_LAST ? g->errors[status - HS_ERROR_FIRST] : NULL;
+}
 
 static inline void
 generation_addref(struct hs_generation *g)

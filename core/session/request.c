@@ -377,9 +377,9 @@ hs_session_set_username(ec_httpsrv_session *s, const char *user)
 
 /* --- what dispatch found --- */
 
-int
-hs_session_set_route(ec_httpsrv_session *s, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
-                     void (*on_route_release)(void *route))
+static void
+take_route(ec_httpsrv_session *s, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
+           void (*on_route_release)(void *route))
 {
     s->route = route;
     s->options = options;
@@ -389,11 +389,27 @@ hs_session_set_route(ec_httpsrv_session *s, void *route, const struct hs_route_o
     if (options && options->max_body != INT64_MIN) {
         s->body.max = options->max_body;
     }
-    if (s->body.max >= 0 && s->req.content_length > s->body.max) {
-        hs_session_fail(s, 413);
-        return EMSGSIZE;
+}
+
+int
+hs_session_set_route(ec_httpsrv_session *s, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
+                     void (*on_route_release)(void *route))
+{
+    take_route(s, route, options, closure, base_len, on_route_release);
+    return s->body.max >= 0 && s->req.content_length > s->body.max ? EMSGSIZE : 0;
+}
+
+void
+hs_session_change_route(ec_httpsrv_session *s, void *route, const struct hs_route_options *options, ec_blobject *closure,
+                        size_t base_len, void (*on_route_release)(void *route))
+{
+    void (*release)(void *) = s->route_release;
+    void *former = s->route;
+
+    take_route(s, route, options, closure, base_len, on_route_release);
+    if (release) {
+        release(former);
     }
-    return 0;
 }
 
 void *

@@ -53,6 +53,29 @@ hs_session_response_reset(ec_httpsrv_session *s)
     return err;
 }
 
+int
+hs_session_response_restart(ec_httpsrv_session *s)
+{
+    static const struct hs_view kept[] = { { "Allow", 5 }, { "Retry-After", 11 }, { "WWW-Authenticate", 16 } };
+    unsigned n = s->nfields, k = 0;
+    int err = hs_session_response_reset(s);
+
+    if (err) {
+        return err;
+    }
+    for (unsigned i = 0; i < n; i++) { /* what they point to is the arena's */
+        bool keep = false;
+        for (size_t j = 0; j < sizeof kept / sizeof *kept; j++) {
+            keep = keep || hs_ascii_ieq(s->fields[i].name, kept[j]);
+        }
+        if (keep) {
+            s->fields[k++] = s->fields[i];
+        }
+    }
+    s->nfields = k;
+    return 0;
+}
+
 /* --- header fields --- */
 
 static unsigned

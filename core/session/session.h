@@ -69,10 +69,14 @@ struct hs_view hs_session_path(ec_httpsrv_session *sess);
 int hs_session_set_path(ec_httpsrv_session *sess, const char *path, size_t len); /* copies to the arena unless path lies in the request's own bytes */
 /* closure: what service_ctx_get gives, kept by the route; route: dispatch's own pointer, kept with the session; base_len: length of the matched
  * base path; on_route_release(route) is called when the request has ended (NULL: nothing), until which options and closure must stay. */
-/* Returns 0, or EMSGSIZE when the request's Content-Length is above the route's limit: 413 has been set, the handler must not be called
- * (begin returns EC_HTTPSRV_HANDLER_DONE). */
+/* Returns 0, or EMSGSIZE when the request's Content-Length is above the route's limit: the route has been set, its handler must not be
+ * called, 413 is the answer. */
 int hs_session_set_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure, size_t base_len,
                          void (*on_route_release)(void *route));
+/* Puts another route in the place of the one that there may be, which is released: from now on the request is that one's. The limit of
+ * the body stays where options names none. */
+void hs_session_change_route(ec_httpsrv_session *sess, void *route, const struct hs_route_options *options, ec_blobject *closure,
+                             size_t base_len, void (*on_route_release)(void *route));
 void *hs_session_route(ec_httpsrv_session *sess);
 /* As ec_httpsrv_service_ctx_get, without a reference: borrowed until the request ends. */
 ec_blobject *hs_session_closure(ec_httpsrv_session *sess);
@@ -86,6 +90,8 @@ int64_t hs_session_started(ec_httpsrv_session *sess); /* hs_loop_now at the requ
 const char *hs_session_response_header(ec_httpsrv_session *sess, const char *name); /* value or NULL */
 /* Drops everything the response has so far (status 200, no fields, no body). EBADF once the head is sent. */
 int hs_session_response_reset(ec_httpsrv_session *sess);
+/* The same but for the fields that go with an error's status, whatever its body: Allow, Retry-After, WWW-Authenticate. */
+int hs_session_response_restart(ec_httpsrv_session *sess);
 /* The response cannot be completed: when the head is not out yet 500 (or status) replaces it, else the connection or stream is aborted. */
 void hs_session_fail(ec_httpsrv_session *sess, int status);
 

@@ -1,6 +1,7 @@
 --- Registration of handlers.
 -- @module httpsrv.route
 local C = select(2, ...)
+local hooks = require "httpsrv.hooks"
 local session = require "httpsrv.session"
 
 local type, pairs, setmetatable, loadstring = type, pairs, setmetatable, loadstring
@@ -74,7 +75,10 @@ function M.register(method, path, handler, opts)
   local where = C.where()
   local entry = loadstring(wrapper, "=[httpsrv.route]", "t")(handler, setmetatable, session.meta)
   local ok, msg = C.register(method, path, entry, o, (where:gsub(": $", "")))
-  if ok then return true end
+  if ok then
+    hooks.route(msg, path, o.exact, handler)
+    return true
+  end
   if C.phase() == "check" then
     C.report("duplicate", where .. msg)
     return true

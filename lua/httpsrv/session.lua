@@ -188,22 +188,7 @@ function methods:response_flush(final)
   return again(core.response_flush, self, final, nil, core.response_flush(self, final))
 end
 
---- Redirects.
--- @tparam string url
--- @tparam[opt=302] int code 301, 302, 303, 307 or 308
-function methods:redirect(url, code)
-  if type(url) ~= "string" then C.arg_error(1, "redirect", "string expected, got " .. type(url)) end
-  if code == nil then code = 302 end
-  if not (code == 301 or code == 302 or code == 303 or code == 307 or code == 308) then
-    C.arg_error(2, "redirect", "301, 302, 303, 307 or 308 expected")
-  end
-  if url:find("[%c ]") then C.arg_error(1, "redirect", "url contains a blank or a control character") end
-  local ok, msg, errcode = core.response_status_set(self, code)
-  if ok then ok, msg, errcode = core.response_header_set(self, "Location", url) end
-  if not ok then return nil, msg, errcode end
-  return true
-end
-
+require "httpsrv.web"(methods)
 require "httpsrv.fast"(methods)
 
 local meta = {

@@ -32,6 +32,25 @@ local httpsrv = {}
 ---@return true
 function httpsrv.register(method, path, handler, options) end
 
+---@class httpsrv.hook_options
+---@field path? string base path: only for requests to it and below
+
+---What it returns ends the request.
+---@param fn fun(sess: httpsrv.session): any
+---@param options? httpsrv.hook_options
+---@return true
+function httpsrv.before(fn, options) end
+
+---@param fn fun(sess: httpsrv.session, status: integer, err: any)
+---@param options? httpsrv.hook_options
+---@return true
+function httpsrv.after(fn, options) end
+
+---@param status integer from 400 to 599
+---@param fn fun(sess: httpsrv.session, status: integer, message: string, id: string?, traceback: string?)
+---@return true
+function httpsrv.register_error(status, fn) end
+
 ---Waits.
 ---@param seconds number
 ---@return true
@@ -504,5 +523,37 @@ function session:response_flush(final) end
 ---@return string? message
 ---@return httpsrv.errcode? code
 function session:redirect(url, code) end
+---@return table<string, string>? cookies
+---@return string? message
+---@return httpsrv.errcode? code
+function session:cookies() end
+
+---@class httpsrv.cookie
+---@field path? string
+---@field domain? string
+---@field max_age? integer seconds; 0: forget it
+---@field expires? number seconds since 1970
+---@field secure? boolean
+---@field http_only? boolean
+---@field same_site? "Strict"|"Lax"|"None"
+
+---@param name string
+---@param value string|number
+---@param attrs? httpsrv.cookie
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:cookie_set(name, value, attrs) end
+
+---@class httpsrv.form_options
+---@field max_bytes? number 1 MiB
+---@field max_fields? number 1000
+
+---Waits.
+---@param options? httpsrv.form_options
+---@return table<string, string[]>? form
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_form(options) end
 
 return httpsrv

@@ -361,6 +361,110 @@ ruling_10_a_body_above_the_routes_limit_never_reaches_the_handler(void **state)
     world_free(&w);
 }
 
+/* --- pages for errors --- */
+
+static unsigned page_calls;
+
+/* Waits once, then tells what it stands for. */
+static int
+page(ec_httpsrv_session *sess)
+{
+    char text[256];
+
+    if (page_calls++ == 0) {
+        assert_int_equal(ec_httpsrv_session_suspend(sess), 0);
+        assert_int_equal(ec_httpsrv_session_resume(sess, 0), 0);
+        return EC_HTTPSRV_HANDLER_ASYNC;
+    }
+    (void)snprintf(text, sizeof text, "page %d [%s]", hs_session_status(sess), ec_httpsrv_request_path_rest(sess));
+    assert_int_equal(ec_httpsrv_response_string(sess, &(string){ .buffer = text, .len = (int)strlen(text) }), 0);
+    return EC_HTTPSRV_HANDLER_DONE;
+}
+
+static int
+no_room(ec_httpsrv_session *sess)
+{
+    assert_int_equal(ec_httpsrv_response_header_set(sess, "Retry-After", "7"), 0);
+    return hs_dispatch_answer(sess, 503);
+}
+
+/* Begins, then begins anew with what belongs to the status alone. */
+static int
+restart(ec_httpsrv_session *sess)
+{
+    assert_int_equal(ec_httpsrv_response_header_set(sess, "X-Lost", "1"), 0);
+    assert_int_equal(ec_httpsrv_response_header_set(sess, "WWW-Authenticate", "Basic"), 0);
+    assert_int_equal(ec_httpsrv_response_append(sess, "lost", 4), 0);
+    assert_int_equal(hs_session_response_restart(sess), 0);
+    assert_int_equal(hs_session_status(sess), 200);
+    return hs_dispatch_answer(sess, 401);
+}
+
+static const char *
+page_for(struct world *w, const char *request_bytes)
+{
+    page_calls = 0;
+    return ask(w, request_bytes);
+}
+
+static void
+pages_for_errors_answer_in_the_place_of_the_core(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hs_generation *g;
+    world_new(&w);
+    struct hs_registration error = { .path = "/", .job_class = ECTP_CLASS_SHORT_LIVED, .handler = page };
+    struct hs_registration routes[] = {
+        { .path = "/s", .method = "POST", .handler = too_large_handler, .options.max_body = 3 },
+        { .path = "/full", .handler = no_room, .options.max_body = INT64_MIN },
+        { .path = "/auth", .handler = restart, .options.max_body = INT64_MIN },
+    };
+    hs_route_options_default(&error.options);
+    assert_int_equal(hs_generation_new(1, &g), 0);
+    for (size_t i = 0; i < 3; i++) {
+        routes[i].job_class = ECTP_CLASS_SHORT_LIVED;
+        assert_int_equal(hs_generation_register(g, &routes[i], NULL), 0);
+    }
+    static const int pages[] = { 400, 404, 405, 413, 503 };
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        assert_int_equal(hs_generation_register_error(g, pages[i], &error, NULL), 0);
+    }
+    hs_dispatch_set_generation(w.dispatch, g);
+    hs_generation_delref(g);
+
+    const char *r = page_for(&w, "GET /none/x HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r), 404);
+    assert_non_null(strstr(r, "\r\n\r\npage 404 [none/x]"));
+    assert_int_equal(page_calls, 2);
+    r = page_for(&w, "GET /s HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r), 405);
+    assert_non_null(strstr(r, "Allow: POST, OPTIONS\r\n"));
+    assert_non_null(strstr(r, "\r\n\r\npage 405 [s]"));
+    r = page_for(&w, "POST /s HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n1234");
+    assert_int_equal(status_of(r), 413);
+    assert_non_null(strstr(r, "\r\n\r\npage 413 [s]"));
+    assert_string_equal(ended_path, "/s 413");
+    r = page_for(&w, "GET /%00 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r), 400);
+    assert_non_null(strstr(r, "\r\n\r\npage 400 []"));
+    r = page_for(&w, "GET /full HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r), 503);
+    assert_non_null(strstr(r, "Retry-After: 7\r\n"));
+    assert_non_null(strstr(r, "\r\n\r\npage 503 [full]"));
+    r = page_for(&w, "GET /auth HTTP/1.1\r\nHost: h\r\n\r\n"); /* there is none for 401 */
+    assert_int_equal(status_of(r), 401);
+    assert_non_null(strstr(r, "WWW-Authenticate: Basic\r\n"));
+    assert_null(strstr(r, "X-Lost"));
+    assert_non_null(strstr(r, "\r\n\r\nUnauthorized\n"));
+    assert_int_equal(page_calls, 0);
+    hs_dispatch_set_generation(w.dispatch, NULL); /* no generation, no pages */
+    r = page_for(&w, "GET /none HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r), 503);
+    assert_non_null(strstr(r, "\r\n\r\nService Unavailable\n"));
+    world_free(&w);
+}
+
 static int returned;
 
 static int
@@ -549,6 +653,7 @@ main(void)
         cmocka_unit_test(threat_28_paths_that_can_be_read_two_ways_are_400),
         cmocka_unit_test(ruling_15_encoded_slashes_where_the_route_allows_them),
         cmocka_unit_test(ruling_10_a_body_above_the_routes_limit_never_reaches_the_handler),
+        cmocka_unit_test(pages_for_errors_answer_in_the_place_of_the_core),
         cmocka_unit_test(a_handler_that_returns_nonsense_is_500),
         cmocka_unit_test(ruling_02_a_resumed_handler_is_called_again),
         cmocka_unit_test(without_a_generation_everything_is_503),

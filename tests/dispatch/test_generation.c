@@ -171,6 +171,29 @@ ruling_14_listed_in_matching_order(void **state)
     hs_generation_delref(g);
 }
 
+static void
+pages_for_errors_are_one_for_each_status(void **state)
+{
+    (void)state;
+    struct hs_generation *g = generation();
+    struct hs_registration r = { .path = "/", .job_class = ECTP_CLASS_SHORT_LIVED, .handler = handler, .where = "a.lua:1" };
+    const char *other = "";
+    assert_int_equal(hs_generation_register_error(g, 399, &r, &other), EINVAL);
+    assert_int_equal(hs_generation_register_error(g, 600, &r, &other), EINVAL);
+    assert_null(other);
+    assert_int_equal(hs_generation_register_error(g, 400, &r, &other), 0);
+    assert_int_equal(hs_generation_register_error(g, 599, &r, &other), 0);
+    assert_int_equal(hs_generation_register_error(g, 400, &r, &other), EEXIST);
+    assert_string_equal(other, "a.lua:1");
+    r.handler = NULL;
+    assert_int_equal(hs_generation_register_error(g, 404, &r, NULL), EINVAL);
+    r.handler = handler;
+    assert_int_equal(hs_generation_count(g), 0); /* they are no routes */
+    hs_generation_seal(g);
+    assert_int_equal(hs_generation_register_error(g, 404, &r, NULL), EINVAL);
+    hs_generation_delref(g);
+}
+
 static void *
 other_thread(void *arg)
 {
@@ -248,6 +271,7 @@ main(void)
         cmocka_unit_test(nothing_is_registered_after_sealing),
         cmocka_unit_test(strings_are_copied),
         cmocka_unit_test(ruling_14_listed_in_matching_order),
+        cmocka_unit_test(pages_for_errors_are_one_for_each_status),
         cmocka_unit_test(ruling_21_register_acts_on_the_generation_the_thread_builds),
         cmocka_unit_test(closures_go_after_the_owner_was_told),
     };
