@@ -325,6 +325,7 @@ begin_input(struct h1_conn *c)
     }
     h->cur = h->scratch;
     h->end = h->scratch + c->in_len;
+    h->emptied = false;
     c->in_len = 0;
 }
 
@@ -361,9 +362,11 @@ read_some(struct h1_conn *c)
     bool direct = false;
     char *own;
 
-    if (c->state == H1_BODY && h->cur == h->end) {
+    if (c->state == H1_HEAD) {
+        wanted = H1_READ_MAX;
+    } else if (c->state == H1_BODY) {
         wanted = h->user->body_space(c->stream.user, &own);
-        if (own && !c->body->is_chunked && (wanted >= H1_NESTED_MIN || wanted >= c->body->left)) {
+        if (own && h->cur == h->end && !c->body->is_chunked && (wanted >= H1_NESTED_MIN || wanted >= c->body->left)) {
             room = wanted < c->body->left ? wanted : (size_t)c->body->left;
             room = room < H1_DIRECT_MAX ? room : H1_DIRECT_MAX;
             p = own;
@@ -418,7 +421,7 @@ h1_on_readable(struct h1_conn *c)
             break;
         }
         process(c);
-        if (!full || c->dead || !h1_wants_read(c)) {
+        if (!full || h->emptied || c->dead || !h1_wants_read(c)) {
             break;
         }
         if (h->cur == h->end) {
@@ -563,4 +566,48 @@ h1_want_body(struct hs_stream *st, bool on, bool waiting)
         hs_defer(h->loop, &c->again);
     }
     h1_leave(c);
+}
+
+/* True when n bytes of input are here, if need be after one more read where there is room for them. */
+static bool
+have_input(struct h1_conn *c, size_t n)
+{
+    struct hs_h1 *h = c->h;
+    size_t room = (size_t)(h->scratch + H1_SCRATCH - h->end);
+
+    if (n <= (size_t)(h->end - h->cur)) {
+        return true;
+    }
+    if (c->expect || c->broken || n - (size_t)(h->end - h->cur) > room) {
+        return false;
+    }
+    ssize_t r = c->t->ops->read(c->t, h->scratch + H1_SCRATCH - room, room);
+    if (r > 0) {
+        h->end += r;
+        h->emptied = (size_t)r < room;
+    } else if (r < 0 && errno != EAGAIN) {
+        h1_break(c);
+    } /* the end of the input will be seen by the next read */
+    return n <= (size_t)(h->end - h->cur);
+}
+
+bool
+h1_take_body(struct hs_stream *st, struct hs_view *content)
+{
+    struct h1_conn *c = (struct h1_conn *)st;
+    struct hs_h1 *h = c->h;
+
+    if (h->input != c || c->state != H1_BODY || c->body_on || c->body->is_chunked || c->body->left > H1_SCRATCH ||
+        !have_input(c, (size_t)c->body->left)) {
+        return false;
+    }
+    *content = (struct hs_view){ h->cur, (size_t)c->body->left };
+    h->cur += content->n;
+    c->expect = false; /* it did not wait for one */
+    h1_set_state(c, H1_READ);
+    h1_body_free(c);
+    if (c->peer_fin) {
+        hs_defer(h->loop, &c->again); /* a FIN behind the body */
+    }
+    return true;
 }

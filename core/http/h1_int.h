@@ -20,8 +20,8 @@
 #include "http/h1.h"
 
 enum {
-    H1_READ_MAX = 64 * 1024,               /* one read(2) takes this much or more, */
-    H1_SCRATCH = H1_READ_MAX + 32 * 1024,  /* also behind an incomplete head */
+    H1_READ_MAX = 64 * 1024,              /* a read that may bring a head takes this much: no more content comes with it */
+    H1_SCRATCH = H1_READ_MAX + 32 * 1024, /* there is room for it behind an incomplete head, and for the rest of a body behind it */
     H1_PAD = 16,                           /* the parser may look so far past the end */
     H1_GATHER = 64 * 1024,   /* small writes of one burst leave together */
     H1_COPY_MAX = 16 * 1024, /* larger content is given to writev(2) where it lies */
@@ -88,6 +88,7 @@ struct hs_h1 {
     /* input: the bytes that are being worked on, and whose they are */
     struct h1_conn *input; /* NULL: scratch is free */
     const char *cur, *end;
+    bool emptied; /* the rest of a body was read, and with it all that there was */
     struct hs_field fields[HS_MAX_FIELDS];
     char *scratch;
     /* output: what one burst has produced for one connection */
@@ -121,6 +122,7 @@ void h1_read_to_end(struct h1_conn *c);
 void h1_continue(struct h1_conn *c);
 bool h1_wants_read(const struct h1_conn *c);
 void h1_want_body(struct hs_stream *st, bool on, bool waiting);
+bool h1_take_body(struct hs_stream *st, struct hs_view *content);
 void h1_body_free(struct h1_conn *c);
 /* The session has finished its response. */
 void h1_exchange_over(struct h1_conn *c);

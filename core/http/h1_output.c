@@ -480,5 +480,6 @@ const struct hs_stream_ops h1_stream_ops = {
     .queued = h1_queued_op,
     .want_writable = h1_want_writable,
     .want_body = h1_want_body,
+    .take_body = h1_take_body,
     .addr = h1_addr,
 };

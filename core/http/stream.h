@@ -57,6 +57,9 @@ struct hs_stream_ops {
     /* The session wants body bytes: interim 100 is sent if asked for, reading goes on; bytes that are here already are delivered
      * from within. off: body bytes are not wanted now (back-pressure). waiting: a reader stands waiting (the rate is watched). */
     void (*want_body)(struct hs_stream *st, bool on, bool waiting);
+    /* Within user->begin, for content whose length was announced: all of it in one piece, when it is here or a read gives it; it stays until
+     * begin returns. True: it is complete, neither body nor body_end will be called. False: nothing was taken. NULL: not to be had. */
+    bool (*take_body)(struct hs_stream *st, struct hs_view *content);
     /* Addresses of the connection. 0 or errno. */
     int (*addr)(struct hs_stream *st, bool peer, struct sockaddr_storage *ss, socklen_t *len);
 };

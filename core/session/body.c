@@ -78,6 +78,18 @@ collect_max(const ec_httpsrv_session *s)
     return (size_t)(s->body.max >= 0 ? s->body.max : s->env->limits.max_body);
 }
 
+void
+body_keep(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    if (b->lent.p) {
+        hs_buf_init(&b->collected, collect_max(s));
+        b->err = hs_buf_append(&b->collected, b->lent.p, b->lent.n);
+        b->lent = (struct hs_view){ 0 };
+    }
+}
+
 static int
 spool_write(struct session_body *b, const char *p, size_t n)
 {
@@ -262,6 +274,7 @@ ec_httpsrv_request_data_get(ec_httpsrv_session *s, io_object **io)
     if (b->mode == BODY_COLLECT && !b->complete) {
         return EALREADY; /* get_string is collecting it */
     }
+    body_keep(s);
     int err = b->channel ? 0 : start_stream(s);
     if (err) {
         return err;
@@ -296,6 +309,22 @@ start_collect(ec_httpsrv_session *s)
     return 0;
 }
 
+/* The handler runs for the first time and asks for all of it: it need not be copied when it is here. */
+static bool
+borrow(ec_httpsrv_session *s)
+{
+    struct session_body *b = &s->body;
+
+    if (b->mode != BODY_UNREAD || b->complete || !s->in_begin || !s->st || !s->st->ops->take_body ||
+        s->req.content_length > (int64_t)collect_max(s) || !s->st->ops->take_body(s->st, &b->lent)) {
+        return false;
+    }
+    b->mode = BODY_COLLECT;
+    b->complete = true;
+    b->got = b->lent.n;
+    return true;
+}
+
 /* 0 when the body is complete and sound. */
 static int
 completed(ec_httpsrv_session *s)
@@ -325,7 +354,7 @@ unspool(ec_httpsrv_session *s)
         return 0;
     }
     if (!b->unspool) {
-        hs_buf_init(&b->collected, (size_t)s->env->limits.max_body);
+        hs_buf_init(&b->collected, collect_max(s));
         b->unspool = io_wrapper_clone(b->spool);
         if (!b->unspool) {
             return errno;
@@ -356,6 +385,10 @@ hs_session_body_view(ec_httpsrv_session *s, struct hs_view *body)
     }
     if (b->max < 0 && s->req.content_length > s->env->limits.max_body) {
         return EMSGSIZE; /* lifted for streaming reads only */
+    }
+    if (b->lent.p || borrow(s)) {
+        *body = b->lent;
+        return 0;
     }
     int err = start_collect(s);
     err = err ? err : completed(s);
@@ -411,6 +444,7 @@ ec_httpsrv_request_data_spool(ec_httpsrv_session *s)
     if (b->mode == BODY_STREAM || (b->mode == BODY_COLLECT && !b->complete)) {
         return EALREADY;
     }
+    body_keep(s);
     if (b->mode != BODY_SPOOL) {
         b->spool = hs_io_growbuf(0, s->env->limits.body_memory);
         if (!b->spool) {

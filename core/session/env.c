@@ -313,6 +313,9 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     s->in_begin = true;
     session_run(s, true);
     s->in_begin = false;
+    if (s->state != SESSION_ENDED) {
+        body_keep(s);
+    }
     if (s->state != SESSION_ENDED && session_retain(s) != 0) {
         forget_request(s);
         session_refuse(s, 503, ENOMEM);

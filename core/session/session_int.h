@@ -62,6 +62,7 @@ struct session_body {
     int err;       /* 0, EMSGSIZE, ECONNABORTED, EPROTO, ETIMEDOUT, ENOSPC, ENOMEM */
     uint64_t got;
     int64_t max;              /* -1: none */
+    struct hs_view lent;      /* BODY_COLLECT, while the handler runs for the first time: all of it, where the protocol has read it */
     struct hs_buf collected;  /* BODY_COLLECT, and what get_string gives */
     struct hs_channel *channel;
     io_object *spool, *unspool; /* unspool: while it is being read back into memory */
@@ -206,6 +207,8 @@ void session_fire(ec_httpsrv_session *s, unsigned bit);
 /* --- body.c --- */
 void body_init(ec_httpsrv_session *s);
 void body_fini(ec_httpsrv_session *s);
+/* Copies what the protocol has lent, if it has; without memory for it the content is lost, and who asks for it again is told. */
+void body_keep(ec_httpsrv_session *s);
 size_t body_space(void *sess, char **p);
 void body_data(void *sess, const char *p, size_t n);
 void body_end(void *sess, int err, struct hs_view raw, const struct hs_field *fields, unsigned n);

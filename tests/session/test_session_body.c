@@ -170,6 +170,43 @@ ruling_10_no_more_than_64_KiB_are_read_ahead(void **state)
     rig_close(&r);
 }
 
+/* Head and content lie ready together: the read that brings the one may not bring too much of the other. */
+static void
+ruling_10_nor_with_the_head(void **state)
+{
+    enum { CAPACITY = 256 * KB, AHEAD = 64 * KB };
+    static const char *const heads[] = { POST("/", 1048576, ""), POST_CHUNKED("/", "100000\r\n") };
+    struct rig r;
+    struct rig_client c;
+    char *body = pattern(MB);
+
+    (void)state;
+    open_one(&r, acts);
+    r.pair.capacity = CAPACITY;
+    for (int i = 0; i < 4; i++) {
+        const char *head = heads[i % 2];
+        act = i < 2 ? suspend : asks_and_reads_a_byte;
+        calls = 0;
+        rig_connect(&r, &c);
+        const struct iovec iov[2] = { { (void *)(uintptr_t)head, strlen(head) }, { body, MB } };
+        ssize_t first = c.t->ops->writev(c.t, iov, 2, false);
+        assert_int_equal(first, CAPACITY);
+        rig_settle(&r);
+        assert_int_equal(calls, 1);
+        size_t sent = (size_t)first - strlen(head);
+        sent += rig_send(&c, body + sent, MB - sent);
+        print_message("%zu bytes were taken\n", sent - CAPACITY);
+        assert_true(sent <= (size_t)AHEAD + CAPACITY + (i < 2 ? 0 : 1));
+        if (i >= 2) {
+            io_wrapper_delref(io);
+        }
+        end_held(&r);
+        rig_disconnect(&c, true);
+    }
+    free(body);
+    rig_close(&r);
+}
+
 static int
 waits_and_gives_up(ec_httpsrv_session *s)
 {
@@ -529,6 +566,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ruling_10_all_readers_share_one_cursor),
         cmocka_unit_test(ruling_10_no_more_than_64_KiB_are_read_ahead),
+        cmocka_unit_test(ruling_10_nor_with_the_head),
         cmocka_unit_test(a_reader_that_waits_but_does_not_read_gets_no_more),
         cmocka_unit_test(ruling_10_get_string_may_be_repeated_and_comes_before_reading),
         cmocka_unit_test(a_large_body_is_collected),

@@ -182,6 +182,66 @@ what_left_the_page_cache_is_fetched_and_the_handler_called_again(void **state)
     rig_close(&r);
 }
 
+static int string_err;
+
+static int
+spools_then_tries_string(ec_httpsrv_session *s)
+{
+    string *str;
+    int err = ec_httpsrv_request_data_spool(s);
+
+    if (err == 0) {
+        err = string_err = ec_httpsrv_request_data_get_string(s, &str);
+    }
+    if (err == EAGAIN) {
+        return suspend(s);
+    }
+    if (err == 0) {
+        assert_int_equal(str->len, strlen(want_string));
+        assert_memory_equal(str->buffer, want_string, (size_t)str->len);
+    }
+    return DONE;
+}
+
+/* A route may take more than the server's default, or everything: then what get_string puts together has the server's limit. */
+static void
+a_spooled_body_comes_back_within_the_limit_of_its_route(void **state)
+{
+    static const struct {
+        int64_t of_route;
+        int err;
+    } cases[] = { { MB, 0 }, { -1, EMSGSIZE } };
+    struct hs_route_options o;
+    struct hs_limits l;
+    struct rig r;
+    struct rig_client c;
+    char *body = pattern(MB);
+
+    (void)state;
+    want_string = body;
+    hs_limits_default(&l);
+    l.max_body = 1000;
+    hs_route_options_default(&o);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int chunked = 0; chunked < 2; chunked++) {
+            o.max_body = cases[i].of_route;
+            open_one_with(&r, acts, &l, &o);
+            act = spools_then_tries_string;
+            string_err = -1;
+            rig_connect(&r, &c);
+            rig_sends(&c, chunked ? POST_CHUNKED("/", "100000\r\n") : POST("/", 1048576, ""));
+            assert_int_equal(rig_send(&c, body, MB), MB);
+            rig_sends(&c, chunked ? "\r\n0\r\n\r\n" : "");
+            rig_await_ended(&r, 1);
+            expect_reply(&c, 200, "");
+            assert_int_equal(string_err, cases[i].err);
+            rig_disconnect(&c, false);
+            rig_close(&r);
+        }
+    }
+    free(body);
+}
+
 static void
 threat_23_a_full_disk_gives_507_and_leaves_nothing(void **state)
 {
@@ -216,6 +276,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ruling_10_a_spooled_body_is_seekable_in_memory_and_in_a_file),
         cmocka_unit_test(what_left_the_page_cache_is_fetched_and_the_handler_called_again),
+        cmocka_unit_test(a_spooled_body_comes_back_within_the_limit_of_its_route),
         cmocka_unit_test(threat_23_a_full_disk_gives_507_and_leaves_nothing),
     };
 
