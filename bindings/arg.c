@@ -15,7 +15,7 @@
 static bool
 is_script(const lua_Debug *ar)
 {
-    return ar->currentline > 0 && strncmp(ar->source, "=[httpsrv", 9) != 0;
+    return ar->currentline > 0 && strncmp(ar->source, "=[httpsrv", 9) != 0 && strncmp(ar->source, "=[msys", 6) != 0;
 }
 
 void

@@ -1,5 +1,5 @@
 /* arg.h - arguments and results of C functions as scripts see them.
- * Errors carry the position of the script's own line, however many of our Lua files lie between: chunks named "[httpsrv…]" are ours. */
+ * Errors carry the position of the script's own line, however many of our Lua files lie between: chunks named "[httpsrv…]" and "[msys…]" are ours. */
 #ifndef HS_BINDINGS_ARG_H
 #define HS_BINDINGS_ARG_H
 

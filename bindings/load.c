@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "bindings/arg.h"
+#include "bindings/chunk.h"
 #include "bindings/enter.h"
 #include "bindings/internal.h"
 #include "bindings/task.h"
@@ -180,7 +181,7 @@ compile_file(lua_State *L) /* throws; l->task is set last */
     struct hs_loader *l = lua_touserdata(L, 1);
     struct hs_lua_runtime *rt = l->rt;
     const char *path = l->files[l->next];
-    int status = luaL_loadfilex(L, path, "t");
+    int status = hs_chunk_load_file(L, rt, path, "t");
     if (status != 0) {
         size_t n;
         const char *text = lua_tolstring(L, -1, &n);

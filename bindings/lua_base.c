@@ -7,6 +7,7 @@
 #include "base/live.h"
 #include "base/log.h"
 #include "bindings/arg.h"
+#include "bindings/chunk.h"
 #include "bindings/internal.h"
 #include "bindings/task.h"
 
@@ -149,7 +150,7 @@ l_loadfile(lua_State *L)
     const char *mode = hs_lua_arg_cstring(L, 2, 2, "loadfile", false);
     const bool with_env = !lua_isnone(L, 3);
     lua_settop(L, 3);
-    if (luaL_loadfilex(L, name, mode) != 0) {
+    if (hs_chunk_load_file(L, hs_lua_rt(L), name, mode) != 0) {
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;

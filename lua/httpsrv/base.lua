@@ -24,4 +24,7 @@ function C.standalone(...) return require("httpsrv.standalone")(...) end
 --- Looks for assignments to globals in a compiled chunk.
 function C.check_chunk(fn) return require("httpsrv.check")(fn) end
 
+--- The text of a file that has the word msys in it, as LuaJIT's source if it is written in the manual's Lua; else nil.
+function C.translate(text) return require("msys.translate").translate(text) end
+
 return true
