@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "bindings/arg.h"
 #include "bindings/chunk.h"
+#include "bindings/control.h"
 #include "bindings/internal.h"
 #include "bindings/task.h"
 
@@ -65,16 +66,19 @@ l_log(lua_State *L)
 static int
 l_print_separator(lua_State *L)
 {
-    lua_pushstring(L, hs_lua_rt(L)->to_stdout ? "\t" : " ");
+    struct hs_lua_runtime *rt = hs_lua_rt(L);
+    lua_pushstring(L, rt->to_stdout || hs_lua_command_print(rt, HS_VIEW("")) ? "\t" : " ");
     return 1;
 }
 
-/* print(text): a line on stdout for httpsrv lua, else in the log */
+/* print(text): a line for who has sent the command that is being carried out; else on stdout for httpsrv lua; else in the log */
 static int
 l_print(lua_State *L)
 {
     struct hs_view v = hs_lua_arg_bytes(L, 1, 1, "print");
-    if (hs_lua_rt(L)->to_stdout) {
+    if (hs_lua_command_print(hs_lua_rt(L), v)) {
+        (void)hs_lua_command_print(hs_lua_rt(L), HS_VIEW("\n"));
+    } else if (hs_lua_rt(L)->to_stdout) {
         (void)fwrite(v.p, 1, v.n, stdout);
         (void)fputc('\n', stdout);
     } else {

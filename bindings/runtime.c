@@ -144,6 +144,7 @@ open_state(lua_State *L)
     hs_lua_open_io_define(L, rt);
     hs_lua_open_generator(L, rt);
     hs_lua_open_child(L, rt);
+    hs_lua_open_control(L, rt);
     preload_embedded(L, rt);
     set_path(L, rt);
     lua_getglobal(L, "require");

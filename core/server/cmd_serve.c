@@ -132,6 +132,7 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
     if (status == 0) {
         hs_log_set_level((enum hs_log_level)settings->log_level);
         hs_process_raise_limits();
+        hs_server_use_default_control(server);
         status = start_and_run(server, path);
     }
     httpsrv_server_free(server);

@@ -57,5 +57,7 @@ int hs_command_check(const struct hs_command *self, int argc, char **argv);
 int hs_command_routes(const struct hs_command *self, int argc, char **argv);
 /* As above. */
 int hs_command_lua(const struct hs_command *self, int argc, char **argv);
+/* As above. */
+int hs_command_ctl(const struct hs_command *self, int argc, char **argv);
 
 #endif

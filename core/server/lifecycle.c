@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "server/server_control.h"
 
 #define STEP (10 * HS_MSEC)         /* between two looks while stopping */
 #define ACCEPT_GRACE (50 * HS_MSEC) /* the listeners stay open so long after the first accepting dry */
@@ -136,6 +137,7 @@ become_stopped(struct httpsrv_server *s)
 {
     hs_listeners_free(s->listeners); /* after a failed load they are still there */
     s->listeners = NULL;
+    server_control_close(s);
     hs_dispatch_set_generation(s->dispatch, NULL);
     hs_scripts_drop(&s->scripts, s->at_once || s->load_err != 0 || hs_session_env_live(s->env) != 0);
     server_reload_end(s);

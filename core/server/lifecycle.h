@@ -22,6 +22,8 @@ struct httpsrv_server {
     struct hs_dispatch *dispatch;
     struct hs_h1 *h1;
     struct hs_listeners *listeners; /* NULL once closed */
+    struct hs_control *control;     /* NULL: none */
+    bool default_control;           /* one is opened without the setting */
     struct hs_scripts scripts;      /* the current ones */
     struct server_reload reload;    /* those before and after */
 

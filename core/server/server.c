@@ -18,6 +18,7 @@
 #include "server/access.h"
 #include "server/config_file.h"
 #include "server/lifecycle.h"
+#include "server/server_control.h"
 
 static atomic_flag taken = ATOMIC_FLAG_INIT;
 
@@ -357,6 +358,9 @@ httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
         return server_fail(s, err, "cannot start: %s", strerror(err));
     }
     err = open_listeners(s);
+    if (err == 0) {
+        err = server_control_open(s);
+    }
     return err != 0 ? err : load(s, scripts);
 }
 
@@ -403,6 +407,7 @@ httpsrv_server_free(struct httpsrv_server *s)
     s->ready = NULL;
     s->stopped = NULL;
     s->reloaded = NULL;
+    server_control_close(s);
     if (s->loop != NULL) {
         server_settle(s);
         hs_timer_cancel(&s->timer);
@@ -441,6 +446,12 @@ void
 hs_server_use_test_clock(struct httpsrv_server *s)
 {
     s->test_clock = true;
+}
+
+void
+hs_server_use_default_control(struct httpsrv_server *s)
+{
+    s->default_control = true;
 }
 
 void

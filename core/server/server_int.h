@@ -12,6 +12,8 @@ struct hs_settings *hs_server_settings(struct httpsrv_server *s);
 struct hs_loop *hs_server_loop(struct httpsrv_server *s);
 /* Before start: time stands still until hs_loop_advance moves it. For tests. */
 void hs_server_use_test_clock(struct httpsrv_server *s);
+/* Before start: without the setting "control" there is a control socket all the same, where httpsrv ctl looks for it. */
+void hs_server_use_default_control(struct httpsrv_server *s);
 /* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
 /* Registrations of the current generation. */

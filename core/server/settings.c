@@ -29,6 +29,8 @@ static const struct hs_setting table[] = {
       "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH; may be repeated" },
     { "workers", HS_SETTING_COUNT, AT(workers), 0, 1024, false, true, "0", "N", "worker processes; 0: everything in one process" },
     { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
+    { "control", HS_SETTING_PATH, AT(control), 0, 0, false, true, NULL, "PATH",
+      "listen for httpsrv ctl at this unix socket, in a directory of one's own; none: not at all" },
     { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
@@ -96,6 +98,12 @@ static char **
 string_of(const struct hs_settings *s, const struct hs_setting *which)
 {
     return (char **)(void *)((char *)(uintptr_t)s + which->offset);
+}
+
+static bool
+is_string(const struct hs_setting *which)
+{
+    return which->type == HS_SETTING_FILE || which->type == HS_SETTING_PATH;
 }
 
 /* --- names --- */
@@ -303,6 +311,7 @@ parse_number(const struct hs_setting *which, const char *text, int64_t *out)
     case HS_SETTING_ADDRESSES:
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
+    case HS_SETTING_PATH:
         break;
     }
     return false;
@@ -352,6 +361,7 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
     case HS_SETTING_ADDRESSES:
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
+    case HS_SETTING_PATH:
         break;
     }
     return snprintf(dst, size, "%" PRId64, v);
@@ -360,7 +370,7 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
 int
 hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size)
 {
-    if (which->type == HS_SETTING_FILE) {
+    if (is_string(which)) {
         const char *v = *string_of(s, which);
         return snprintf(dst, size, "%s", v != NULL ? v : "");
     }
@@ -392,6 +402,7 @@ describe(const struct hs_setting *which, char *why, size_t size)
         [HS_SETTING_ADDRESSES] = "an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH",
         [HS_SETTING_FILES] = "a file name",
         [HS_SETTING_FILE] = "a file name",
+        [HS_SETTING_PATH] = "a path, or none",
     };
     char min[40], max[40];
 
@@ -460,10 +471,11 @@ store(struct hs_settings *s, const struct hs_setting *which, const char *text, b
         int err = ec_sockaddr_parse(&address, text);
         return err != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
     }
-    if (which->type == HS_SETTING_FILE || which->type == HS_SETTING_FILES) {
-        return *text == '\0'                    ? EINVAL
-               : which->type == HS_SETTING_FILE ? set_string(string_of(s, which), text)
-                                                : list_add(list_of(s, which), text, anew);
+    if (which->type == HS_SETTING_FILES) {
+        return *text == '\0' ? EINVAL : list_add(list_of(s, which), text, anew);
+    }
+    if (is_string(which)) {
+        return *text == '\0' ? EINVAL : set_string(string_of(s, which), text);
     }
     if (!parse_number(which, text, &number)) {
         return EINVAL;
@@ -549,5 +561,6 @@ hs_settings_fini(struct hs_settings *s)
     list_clear(&s->listen);
     list_clear(&s->module);
     free(s->config);
-    s->config = NULL;
+    free(s->control);
+    s->config = s->control = NULL;
 }

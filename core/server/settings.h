@@ -17,7 +17,8 @@ enum hs_setting_type {
     HS_SETTING_LOG_LEVEL, /* enum hs_log_level */
     HS_SETTING_ADDRESSES, /* a list */
     HS_SETTING_FILES,     /* a list */
-    HS_SETTING_FILE,
+    HS_SETTING_FILE,      /* read at start */
+    HS_SETTING_PATH,      /* of something that is made */
 };
 
 /* Who set a value; a weaker source does not change what a stronger one has set. */
@@ -45,6 +46,7 @@ enum { HS_SETTINGS_MAX = 48 };
 struct hs_settings {
     struct hs_setting_list listen, module;
     char *config; /* NULL: DIR/config.lua, where there is one */
+    char *control; /* NULL: httpsrv serve chooses one, other programs have none */
     int64_t workers, dev, log_level;
     int64_t backlog, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout;

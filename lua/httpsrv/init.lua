@@ -6,6 +6,7 @@
 local C = select(2, ...)
 if not C then error("httpsrv runs inside the httpsrv command (httpsrv serve, httpsrv lua)", 0) end
 
+local control = require "httpsrv.control"
 local hooks = require "httpsrv.hooks"
 local json = require "httpsrv.json"
 local route = require "httpsrv.route"
@@ -20,6 +21,7 @@ local M = {}
 M.register = route.register
 M.DONE = route.DONE
 M.register_error, M.before, M.after = hooks.register_error, hooks.before, hooks.after
+M.register_control = control.register
 
 --- @see httpsrv.io
 M.io = require "httpsrv.io"

@@ -1,7 +1,7 @@
 --- Turns source in the reference manual's Lua into LuaJIT's.
 -- The manual's interpreter is Lua 5.1 with "!=" and "!", the operators | & ^^ ~ << >> \ on integers, numbers such as 0644 in octal, and
--- backslashes in strings before any character. Their precedence is that interpreter's: | & ^^ stand with + and -, << >> \ with * and /, and
--- ~ and ! with the other unary operators; all of them group from the left.
+-- backslashes in strings before any character. Precedence is that interpreter's: | & ^^ stand with + and -, << >> \ with * and /, and ~
+-- and ! with the other unary operators; all of them group from the left.
 --
 -- An operator becomes a call in brackets, "a | b" "(bor(a , b))", so that it has one value, is no tail call and no statement. Everything else
 -- stays where it is: every token keeps its line, and most keep their column. Only expressions are parsed; statements are what stands between

@@ -51,6 +51,26 @@ function httpsrv.after(fn, options) end
 ---@return true
 function httpsrv.register_error(status, fn) end
 
+---A command that is being carried out. While its function runs, print goes to whoever has sent it.
+---@class httpsrv.command
+---@field argc integer number of words
+---@field argv table<integer, string> the words, from 0; nil past the last
+local command = {}
+
+---Writes the values as print does, for the stdout of whoever has sent the command.
+---@param ... any
+function command:print(...) end
+
+---The same for stderr.
+---@param ... any
+function command:complain(...) end
+
+---Registers a command: httpsrv ctl PREFIX ARG... has fn(command) called in the running server, as a task of its own.
+---@param prefix string its name, or the words that it begins with
+---@param fn fun(cc: httpsrv.command): integer|boolean|nil the exit status: nothing or true is 0, false is 1
+---@return true
+function httpsrv.register_control(prefix, fn) end
+
 ---Waits.
 ---@param seconds number
 ---@return true

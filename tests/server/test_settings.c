@@ -155,6 +155,24 @@ times(void **state)
 }
 
 static void
+paths(void **state)
+{
+    (void)state;
+    struct hs_settings *s = fresh();
+    char text[64];
+    assert_null(s->control);
+    assert_int_equal(set(s, "control", ""), EINVAL);
+    assert_string_equal(why, "must be a path, or none");
+    assert_int_equal(set(s, "control", "/run/x"), 0);
+    assert_int_equal(set(s, "control", "/run/y"), 0);
+    assert_string_equal(s->control, "/run/y");
+    assert_int_equal(hs_setting_format(s, hs_setting_find("control"), text, sizeof text), 6);
+    assert_string_equal(text, "/run/y");
+    hs_settings_fini(s);
+    assert_null(s->control);
+}
+
+static void
 counts_flags_and_levels(void **state)
 {
     (void)state;
@@ -303,6 +321,7 @@ main(void)
         cmocka_unit_test(names_take_dashes_and_underscores),
         cmocka_unit_test(sizes),
         cmocka_unit_test(times),
+        cmocka_unit_test(paths),
         cmocka_unit_test(counts_flags_and_levels),
         cmocka_unit_test(addresses),
         cmocka_unit_test(stronger_sources_win),

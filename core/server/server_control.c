@@ -1,0 +1,225 @@
+/* server_control.c - a server's control socket: the commands that it knows itself, and those of its scripts.
+ * Its own come first: scripts cannot take them over. Each is a row of a table. */
+#include "server/server_control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "bindings/control.h"
+#include "server/control.h"
+#include "server/control_client.h"
+#include "server/lifecycle.h"
+
+/* --- commands of our own --- */
+
+static void command_help(struct httpsrv_server *s, struct hs_control_call *call);
+
+static const char *
+state_name(const struct httpsrv_server *s)
+{
+    static const char *const names[] = {
+        [SERVER_NEW] = "starting",    [SERVER_LOADING] = "loading",     [SERVER_SERVING] = "serving", [SERVER_DRAINING] = "draining",
+        [SERVER_ENDING] = "stopping", [SERVER_UNLOADING] = "unloading", [SERVER_STOPPED] = "stopped",
+    };
+
+    return names[s->state];
+}
+
+static void
+command_status(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    size_t connections, requests;
+    const char *address;
+
+    hs_server_live(s, &connections, &requests);
+    hs_control_printf(call, HS_CONTROL_OUT, "version %s\npid %ld\nstate %s\n", httpsrv_version(), (long)getpid(), state_name(s));
+    for (size_t i = 0; (address = httpsrv_server_address(s, i)) != NULL; i++) {
+        hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", address);
+    }
+    hs_control_printf(call, HS_CONTROL_OUT, "routes %zu\nconnections %zu\nrequests %zu\n", hs_server_routes(s), connections, requests);
+    hs_control_end(call, 0);
+}
+
+static void
+command_stop(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    if (!hs_server_stopping(s)) {
+        hs_log(HS_LOG_NOTICE, "told to stop by a control command");
+    }
+    httpsrv_server_stop(s, 0);
+    hs_control_end(call, 0);
+}
+
+static const struct own_command {
+    const char *name, *summary;
+    void (*run)(struct httpsrv_server *s, struct hs_control_call *call);
+} commands[] = {
+    { "help", "list the commands", command_help },
+    { "status", "what the server is and does, a name and a value on each line", command_status },
+    { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct own_command *
+find_own(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+help_line(void *arg, const char *name)
+{
+    if (find_own(name) == NULL) {
+        hs_control_printf(arg, HS_CONTROL_OUT, "  %-10s (of the scripts)\n", name);
+    }
+}
+
+static void
+command_help(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        hs_control_printf(call, HS_CONTROL_OUT, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    if (s->scripts.runtime != NULL) {
+        (void)hs_lua_commands_each(s->scripts.runtime, help_line, call);
+    }
+    hs_control_end(call, 0);
+}
+
+/* --- commands of scripts --- */
+
+static void
+script_writes(void *arg, bool to_err, struct hs_view text)
+{
+    hs_control_write(arg, to_err ? HS_CONTROL_ERR : HS_CONTROL_OUT, text.p, text.n);
+}
+
+static void
+script_ended(void *arg, int status)
+{
+    hs_control_end(arg, status);
+}
+
+static void
+cancel_script(void *arg)
+{
+    hs_lua_command_cancel(arg);
+}
+
+static void
+fail(struct hs_control_call *call, int err)
+{
+    const char *name = hs_control_argv(call)[0];
+
+    if (err == ENOENT) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: there is no command '%s' ('httpsrv ctl help' lists them)\n", name);
+    } else {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: %s: %s\n", name, strerror(err));
+    }
+    hs_control_end(call, err == ENOENT ? 2 : 1);
+}
+
+static void
+run_script(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    static const struct hs_lua_command_ops ops = { script_writes, script_ended };
+    struct hs_lua_command *command;
+
+    if (s->scripts.runtime != NULL && s->state < SERVER_SERVING) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: the scripts are still being loaded\n");
+        hs_control_end(call, 1);
+        return;
+    }
+    int err = s->scripts.runtime == NULL
+        ? ENOENT
+        : hs_lua_command_new(s->scripts.runtime, hs_control_argc(call), hs_control_argv(call), &ops, call, &command);
+    if (err != 0) {
+        fail(call, err);
+        return;
+    }
+    hs_control_on_gone(call, cancel_script, command);
+    hs_lua_command_start(command);
+}
+
+static void
+run(void *arg, struct hs_control_call *call)
+{
+    struct httpsrv_server *s = arg;
+    const struct own_command *own = find_own(hs_control_argv(call)[0]);
+
+    if (own != NULL) {
+        own->run(s, call);
+    } else {
+        run_script(s, call);
+    }
+}
+
+/* --- the socket --- */
+
+static bool
+is_none(const char *path)
+{
+    return strcmp(path, "none") == 0 || strcmp(path, "false") == 0;
+}
+
+/* The socket that httpsrv serve has when nothing is said: going without it is no error. */
+static int
+open_default(struct httpsrv_server *s)
+{
+    char path[HS_CONTROL_PATH_MAX];
+
+    int err = hs_control_default_path(path);
+    if (err == 0) {
+        err = hs_control_new(s->loop, path, run, s, &s->control);
+    }
+    if (err != 0) {
+        char dir[HS_CONTROL_PATH_MAX] = "";
+        (void)hs_control_dir(dir);
+        hs_log(HS_LOG_INFO, "no control socket in %s: %s", dir, err == EPERM ? "it is not ours alone" : strerror(err));
+    }
+    return err == ENOMEM ? err : 0;
+}
+
+int
+server_control_open(struct httpsrv_server *s)
+{
+    const char *path = s->settings.control;
+
+    if (path == NULL) {
+        return s->default_control ? open_default(s) : 0;
+    }
+    if (is_none(path)) {
+        return 0;
+    }
+    int err = hs_control_new(s->loop, path, run, s, &s->control);
+    switch (err) {
+    case 0:
+        return 0;
+    case EPERM:
+        return server_fail(s, err, "control: the directory of %s must be one's own, and not writable by others", path);
+    case EADDRINUSE:
+        return server_fail(s, err, "control: another server listens at %s", path);
+    case EEXIST:
+        return server_fail(s, err, "control: %s exists and is not a socket", path);
+    case EINVAL:
+        return server_fail(s, err, "control: the path is too long for a socket: %s", path);
+    default:
+        return server_fail(s, err, "control: cannot listen at %s: %s", path, strerror(err));
+    }
+}
+
+void
+server_control_close(struct httpsrv_server *s)
+{
+    hs_control_free(s->control);
+    s->control = NULL;
+}
