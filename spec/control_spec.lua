@@ -21,7 +21,7 @@ describe("httpsrv ctl", function()
         for i = -1, cc.argc do cc:print(i, cc.argv[i]) end
         print(tostring(cc))
       end)
-      httpsrv.register_control("status of mine", function() return 42 end)
+      httpsrv.register_control("mine of status", function() return 42 end)
       httpsrv.register_control("stay", function()
         print "staying"
         local ok, err = pcall(httpsrv.sleep, 1000)
@@ -53,7 +53,7 @@ describe("httpsrv ctl", function()
   end))
 
   it("ends with the command's status", timed(function()
-    assert.are.same({ 42, "" }, { ctl("status", "of", "mine") })
+    assert.are.same({ 42, "" }, { ctl("mine", "of", "status") })
     local status, text = ctl("fail")
     assert.are.equal(1, status)
     assert.is_truthy(text:match("^%S+commands%.lua:%d+: attempt to call local 'x' %(a nil value%)\n$"), text)
@@ -78,7 +78,8 @@ describe("httpsrv ctl", function()
   end))
 
   it("cancels a command when it goes away itself", timed(function()
-    local child = assert(httpsrv.io.popen({ "sh", "-c", 'exec "$(readlink "/proc/$PPID/exe")" "$@"', "sh", "ctl", "--control", control, "stay" }))
+    local script = 'exec "$(readlink "/proc/$PPID/exe")" "$@"'
+    local child = assert(httpsrv.io.popen({ "sh", "-c", script, "sh", "ctl", "--control", control, "stay" }))
     assert.are.equal("staying", child.stdout:read("*l"))
     child:kill(9)
     child:wait()

@@ -2,7 +2,7 @@
 -- @module httpsrv.control
 local C = select(2, ...)
 
-local type, select, tostring, concat, setmetatable, error = type, select, tostring, table.concat, setmetatable, error
+local type, select, tostring, concat, setmetatable = type, select, tostring, table.concat, setmetatable
 
 local M = {}
 
@@ -31,9 +31,9 @@ function command_mt:__tostring() return "command " .. tostring(self.argv[0]) end
 
 --- Registers a command.
 -- @tparam string prefix its name, or the words that it begins with, with single blanks between; the longest that fits is taken
--- @tparam function fn called with a command: its field argc counts the words, argv has them from 0 on (nil past the last). Runs as a task of
--- its own, may wait, and is cancelled when whoever has sent the command goes away. It returns the exit status: nothing or true is 0, false
--- is 1, else a number up to 255. An error is told and logged, and the status 1.
+-- @tparam function fn called with a command: its field argc counts the words, argv has them from 0 on (nil past the last). Runs as a task
+-- of its own, may wait, and is cancelled when whoever has sent the command goes away. It returns the exit status: nothing or true is 0,
+-- false is 1, else a number up to 255. An error is told and logged, and the status is 1.
 function M.register(prefix, fn)
   if type(prefix) ~= "string" then C.arg_error(1, "register_control", "string expected, got " .. type(prefix)) end
   if type(fn) ~= "function" then C.arg_error(2, "register_control", "function expected, got " .. type(fn)) end

@@ -3,10 +3,10 @@
 -- backslashes in strings before any character. Precedence is that interpreter's: | & ^^ stand with + and -, << >> \ with * and /, and ~
 -- and ! with the other unary operators; all of them group from the left.
 --
--- An operator becomes a call in brackets, "a | b" "(bor(a , b))", so that it has one value, is no tail call and no statement. Everything else
--- stays where it is: every token keeps its line, and most keep their column. Only expressions are parsed; statements are what stands between
--- them. Whatever is wrong with a text is left as it is, so that the compiler finds it there: an operator goes only when its operands were
--- found.
+-- An operator becomes a call in brackets, "a | b" "(bor(a , b))", so that it has one value, is no tail call and no statement. Everything
+-- else stays where it is: every token keeps its line, and most keep their column. Only expressions are parsed; statements are what stands
+-- between them. Whatever is wrong with a text is left as it is, for the compiler to find it there: an operator goes only when its operands
+-- were found.
 -- @module msys.translate
 local lexer = require "msys.lexer"
 
