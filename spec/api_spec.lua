@@ -91,12 +91,14 @@ describe("what has ended", function()
     dead_everywhere()
   end))
 
+  -- proves: session:detach, session:finish
   it("threat 34: a session that was detached and finished", timed(function()
     assert.are.equal("x", server:get([[
       kept.sess = sess
       sess:detach()
       httpsrv.spawn(function() httpsrv.sleep(0.01) sess:response_append("x") sess:finish() end)
     ]]).body)
+    S.eventually(function() return server:live().sessions == 1 end)
     dead_everywhere()
   end))
 
@@ -293,6 +295,7 @@ describe("a session", function()
     assert.are.equal(0, status, tostring(killed) .. "\n" .. log:sub(-2000))
   end)
 
+  -- proves: session:request_header_get, session:request_headers, session:request_content_type_get
   it("tells what was requested", timed(function()
     server:handler("what", [[
       local headers = sess:request_headers()
@@ -325,6 +328,7 @@ describe("a session", function()
     c:close()
   end))
 
+  -- proves: session:response_header_set, session:response_header_add
   it("sets, adds and removes fields", timed(function()
     local r = server:get([[
       sess:response_header_set("X-A", "1")
@@ -356,6 +360,7 @@ describe("a session", function()
     assert.are.equal(0, server:lua("local n = 0 for _ in pairs(sess:ctx()) do n = n + 1 end return n"))
   end))
 
+  -- proves: httpsrv.phase, httpsrv.async_ok, httpsrv.in_pool
   it("shows where it runs", timed(function()
     assert.are.same({ "run", true, false, false }, server:lua([[
       local inside
@@ -364,6 +369,7 @@ describe("a session", function()
     ]]))
   end))
 
+  -- proves: httpsrv.log
   it("logs at every level, and refuses others", timed(function()
     server:mark()
     assert.is_false(server:lua([[

@@ -59,6 +59,7 @@ describe("reading", function()
     assert.is_nil(r:read(1))
   end)
 
+  -- proves: io:chunks, httpsrv.io.pipe
   it("by the piece gives what there is", function()
     local r, w = io.pipe()
     slowly(w, "one", "two", "three")
@@ -71,6 +72,7 @@ describe("reading", function()
     assert.are.same({ "abc", "def", "gh" }, got)
   end)
 
+  -- proves: io:lines
   it("by the line", function()
     local got = {}
     for line in io.memory("a\n\nlong " .. ("x"):rep(100000) .. "\nend"):lines() do got[#got + 1] = #line end
@@ -114,6 +116,7 @@ describe("reading", function()
 end)
 
 describe("writing", function()
+  -- proves: io:write, io:flush
   it("takes strings and numbers, and gives the io", function()
     local f = assert(io.tmpfile())
     assert.are.equal(f, f:write("a", 1, "\n", 2.5, ""))
@@ -146,6 +149,7 @@ describe("writing", function()
 end)
 
 describe("position", function()
+  -- proves: io:seek, io:size, httpsrv.io.tmpfile
   it("counts what was read ahead", function()
     local f = assert(io.tmpfile())
     f:write("line one\nline two\nline three\n")
@@ -172,6 +176,7 @@ describe("position", function()
     assert.is_nil((r:size()))
   end)
 
+  -- proves: io:clone
   it("is a clone's own", function()
     local m = io.memory("abc")
     local c = m:clone()
@@ -180,6 +185,7 @@ describe("position", function()
 end)
 
 describe("opening", function()
+  -- proves: httpsrv.io.open
   it("makes, reads, truncates, appends", function()
     local name = temporary() .. "/file"
     local f = assert(io.open(name, "w"))
@@ -231,6 +237,7 @@ describe("opening", function()
 end)
 
 describe("others", function()
+  -- proves: httpsrv.io.connect
   it("connect", function()
     assert.are.equal("ECONNREFUSED", (select(3, io.connect("127.0.0.1:1"))))
     assert.are.equal("ENOENT", (select(3, io.connect("unix:/nonexistent/socket"))))
@@ -238,6 +245,7 @@ describe("others", function()
     assert.has_error(function() io.connect() end)
   end)
 
+  -- proves: httpsrv.io.concat, httpsrv.io.range, httpsrv.io.gzip
   it("concat, range, gzip", function()
     assert.are.equal("abcdef", io.concat(io.memory("ab"), io.memory("cd"), io.memory("ef")):read("*a"))
     assert.are.equal("cde", io.range(io.memory("abcdef"), 2, 4):read("*a"))
@@ -278,6 +286,7 @@ describe("others", function()
     assert.are.equal("body", io.concat(m):read("*a"))
   end)
 
+  -- proves: httpsrv.io.fdopen
   it("fdopen", function()
     local ffi = require "ffi"
     ffi.cdef "int dup(int fd);"
@@ -291,6 +300,7 @@ describe("others", function()
 end)
 
 describe("closing", function()
+  -- proves: io:close
   it("makes every method say so", function()
     local m = io.memory("x")
     assert.is_true(m:close())
@@ -358,6 +368,7 @@ describe("two tasks", function()
 end)
 
 describe("generator", function()
+  -- proves: httpsrv.io.generator
   it("writes strings and numbers, is begun at the first read, and may wait", function()
     local begun = false
     local g = io.generator(function(write)
@@ -419,6 +430,7 @@ describe("generator", function()
 end)
 
 describe("popen", function()
+  -- proves: httpsrv.io.popen
   it("talks to a program", function()
     local child = assert(io.popen({ "tr", "a-z", "A-Z" }))
     child.stdin:write("shout")
@@ -429,6 +441,7 @@ describe("popen", function()
     assert.are.equal("ESRCH", (select(3, child:kill())))
   end)
 
+  -- proves: child:wait, child:kill
   it("tells how it ended", function()
     assert.are.equal(3, assert(io.popen({ "sh", "-c", "exit 3" })):wait())
     local child = assert(io.popen({ "sleep", "100" }))
@@ -480,6 +493,7 @@ describe("define", function()
 
   before_each(function() log = {} end)
 
+  -- proves: httpsrv.io.define
   it("reads, and closes", function()
     local f = assert(io.open("spec://x"))
     assert.are.equal("x2x1x0", f:read("*a"))

@@ -3,6 +3,7 @@ local httpsrv = require "httpsrv"
 local cjson = require "cjson"
 
 describe("json", function()
+  -- proves: httpsrv.json_encode, httpsrv.json_decode
   it("goes both ways", function()
     local text = assert(httpsrv.json_encode({ a = { 1, 2.5, "x", true, httpsrv.null } }))
     assert.are.same({ a = { 1, 2.5, "x", true, httpsrv.null } }, httpsrv.json_decode(text))

@@ -264,6 +264,7 @@ describe("rulings", function()
   describe("routes", function()
     local function says(method, target, options) return routes:request(method, target, options).body end
 
+    -- proves: httpsrv.register
     it("ruling 14: hosts, the longest path, a method before none", timed(function()
       assert.are.equal("GET foo [] /foo", says("GET", "/foo"))
       assert.are.equal("GET foo [] /foo/", says("GET", "/foo/"))
@@ -459,6 +460,7 @@ describe("rulings", function()
   end)
 
   describe("phases", function()
+    -- proves: httpsrv.on_unload
     it("ruling 19: what is made while loading starts when the scripts are live; the end runs on_unload", timed(function()
       local s = assert(S.start({ ["a.lua"] = [[
         local httpsrv = require "httpsrv"

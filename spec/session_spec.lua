@@ -27,6 +27,7 @@ describe("session", function()
   end
 
   describe("request", function()
+    -- proves: session:request_method_get, session:request_protocol_get, session:request_path_get, session:path_rest
     it("method, protocol, path", timed(function()
       local code = "return sess:request_method_get(), sess:request_protocol_get()"
       assert.are.same({ "PATCH", "HTTP/1.1" }, { ask(code, { method = "PATCH" }) })
@@ -37,6 +38,19 @@ describe("session", function()
       assert.are.equal(cjson.null, ask("return sess:request_subject_cn_get() or httpsrv.null"))
     end))
 
+    -- proves: session:request_username_get, session:request_subject_cn_get
+    it("nobody in particular asks, where nothing says who", timed(function()
+      server:handler("who", [[
+        kept.who = sess
+        sess:response_json({ select("#", sess:request_username_get()), tostring(sess:request_username_get()),
+          select("#", sess:request_subject_cn_get()), tostring(sess:request_subject_cn_get()) })]])
+      assert.are.same({ 1, "nil", 1, "nil" }, cjson.decode(server:request("GET", "/run/who").body))
+      for _, name in ipairs { "request_username_get", "request_subject_cn_get" } do
+        assert.are.equal("EBADF", ask(("return (select(3, kept.who:%s()))"):format(name)))
+      end
+    end))
+
+    -- proves: session:request_url_get
     it("url", timed(function()
       local u = ask("return sess:request_url_get()", { rest = "/p%20q?a=1&b=x%20y&a=2&c=p+q" })
       assert.is_truthy(u.url:match("^/run/unnamed%d+/p%%20q%?a=1&b=x%%20y&a=2&c=p%+q$"))
@@ -50,6 +64,7 @@ describe("session", function()
       assert.is_nil(u.query)
     end))
 
+    -- proves: session:request_args
     it("args are lists, in the order sent", timed(function()
       assert.are.same({ a = { "1", "3" }, b = { "x y" }, ["k k"] = { "" }, flag = { "" }, e = { "a=b" } },
         ask("return sess:request_args()", { rest = "?a=1&b=x+y&a=3&k%20k=&flag&&e=a=b" }))
@@ -72,6 +87,7 @@ describe("session", function()
       assert.are.equal(1, ask("return select('#', sess:request_content_type_get())"))
     end))
 
+    -- proves: session:request_peer_address, session:request_local_address
     it("addresses", timed(function()
       assert.are.same({ family = "unix" }, ask("return sess:request_peer_address()"))
       assert.are.same({ family = "unix", path = server.socket }, ask("return sess:request_local_address()"))
@@ -85,12 +101,14 @@ describe("session", function()
       assert.is_true(peer.port > 0 and peer.port ~= own.port)
     end))
 
+    -- proves: session:request_data_get_string
     it("the body as a string, again and again", timed(function()
       local code = "return sess:request_data_get_string(), sess:request_data_get_string()"
       assert.are.same({ "text", "text" }, { ask(code, { method = "POST", body = "text" }) })
       assert.are.same({ "", "" }, { ask(code) })
     end))
 
+    -- proves: session:request_data_get_json
     it("the body as JSON", timed(function()
       assert.are.same({ a = { 1, cjson.null } }, ask("return sess:request_data_get_json()", { method = "POST", body = '{"a":[1,null]}' }))
       local value, msg, code = ask("local v, m, c = sess:request_data_get_json() return v or httpsrv.null, m, c",
@@ -99,6 +117,7 @@ describe("session", function()
       assert.is_truthy(msg:match(" at byte 6$"), msg)
     end))
 
+    -- proves: session:request_data_get
     it("the body as an io, whose readers share one position", timed(function()
       assert.are.same({ "abc", "def", "" }, { ask([[
         local one, two = sess:request_data_get(), sess:request_data_get()
@@ -107,6 +126,7 @@ describe("session", function()
         { method = "POST", body = "abcdef" }) })
     end))
 
+    -- proves: session:request_data_spool
     it("the body spooled can be read again", timed(function()
       assert.are.same({ true, "abcdef", "def", 6, "abcdef" }, { ask([[
         local ok = sess:request_data_spool()
@@ -125,6 +145,7 @@ describe("session", function()
       c:close()
     end))
 
+    -- proves: session:request_trailers
     it("trailers", timed(function()
       local chunked = { headers = { "Transfer-Encoding: chunked" } }
       server:handler("trailers", [[
@@ -144,6 +165,8 @@ describe("session", function()
   end)
 
   describe("response", function()
+    -- proves: session:response_status_set, session:response_status_set_std, session:response_status_ok
+    -- proves: session:response_status_denied, session:response_status_not_found, session:response_status_error
     it("status", timed(function()
       local r = server:get("return sess:response_status_set(418)")
       assert.are.same({ 418, "" }, { r.status, r.body })
@@ -169,6 +192,7 @@ describe("session", function()
       assert.is_nil(r.headers["x-b"])
     end))
 
+    -- proves: session:response_append, session:response_printf, session:response_string, session:response_json
     it("append, printf, string, json", timed(function()
       local r = server:get('sess:response_append("a") sess:response_append(1) sess:response_printf("%s %.2f%%", "b", 2.5)')
       assert.are.equal("a1b 2.50%", r.body)
@@ -181,6 +205,7 @@ describe("session", function()
       assert.are.equal("a\0b\r\n", server:get([[sess:response_append("a\0b\r\n")]]).body)
     end))
 
+    -- proves: session:response_io
     it("io, streamed and immediate", timed(function()
       assert.are.equal("<memory>", server:get([[
         sess:response_append("<") assert(sess:response_io(httpsrv.io.memory("memory")) == true) sess:response_append(">")]]).body)
@@ -200,6 +225,7 @@ describe("session", function()
       end)())
     end))
 
+    -- proves: session:response_flush
     it("flush sends, and waits", timed(function()
       server:handler("flush", [[
         sess:response_append("one") assert(sess:response_flush() == true) httpsrv.sleep(0.02)
@@ -271,6 +297,7 @@ describe("session", function()
   end)
 
   describe("its own", function()
+    -- proves: session:ctx
     it("ctx is a table of the request's, and gone after it", timed(function()
       assert.are.same({ 1, cjson.null }, { ask([[
         sess:ctx().n = 1

@@ -6,6 +6,7 @@ local TIMED_OUT = { nil, "timed out", "ETIMEDOUT" }
 local function soon() return httpsrv.now() + 0.01 end
 
 describe("queue", function()
+  -- proves: httpsrv.queue, queue:put, queue:get, queue:size
   it("is first in, first out", function()
     local q = httpsrv.queue()
     for i = 1, 100 do assert.is_true(q:put(i)) end
@@ -77,12 +78,13 @@ describe("queue", function()
 
   it("a value that was handed over is not lost when its taker is cancelled at that moment", function()
     local q = httpsrv.queue()
-    local got
+    local begun, got
     local task = httpsrv.spawn(function()
+      begun = true
       got = q:get()
       httpsrv.sleep(10)
     end)
-    httpsrv.sleep(0.001)
+    while not begun do httpsrv.sleep(0.001) end
     q:put("x")
     task:cancel()
     assert.are.same({ false, httpsrv.cancelled }, { task:wait() })
@@ -126,10 +128,14 @@ describe("event", function()
     assert.is_true(e:is_set())
   end)
 
+  -- proves: httpsrv.event, event:set, event:clear, event:wait, event:is_set
   it("can be cleared, and has deadlines", function()
     local e = httpsrv.event()
+    assert.is_false(e:is_set())
     e:set()
+    assert.is_true(e:is_set())
     e:clear()
+    assert.is_false(e:is_set())
     assert.are.same(TIMED_OUT, { e:wait(soon()) })
     e:set()
     assert.is_true(e:wait(soon()))
@@ -137,6 +143,7 @@ describe("event", function()
 end)
 
 describe("semaphore", function()
+  -- proves: httpsrv.semaphore, semaphore:acquire, semaphore:release
   it("lets so many in", function()
     local s = httpsrv.semaphore(2)
     local inside, most, tasks = 0, 0, {}

@@ -10,6 +10,7 @@ describe("spawn", function()
     assert.are.same({ "caller", "task!" }, order)
   end)
 
+  -- proves: httpsrv.spawn, task:wait
   it("gives what the function returns, nil among it", function()
     local task = httpsrv.spawn(function(...) return ... end, 1, nil, 3, nil)
     assert.are.equal(5, select("#", task:wait()))
@@ -52,6 +53,20 @@ describe("spawn", function()
     assert.is_truthy(err:find("cannot wait for itself", 1, true))
   end)
 
+  -- proves: httpsrv.spawn_detached, httpsrv.live, task:is_done
+  it("detached gives a task too, which is counted while it lives", function()
+    local before = httpsrv.live().tasks
+    local go_on = httpsrv.event()
+    local task = httpsrv.spawn_detached(function(...) go_on:wait() return select("#", ...), ... end, "a", nil)
+    httpsrv.sleep(0)
+    assert.are.equal(before + 1, httpsrv.live().tasks)
+    assert.is_false(task:is_done())
+    go_on:set()
+    assert.are.same({ true, 2, "a", nil }, { task:wait(httpsrv.now() + 5) })
+    assert.is_true(task:is_done())
+    assert.are.equal(before, httpsrv.live().tasks)
+  end)
+
   it("refuses what is no function, at the script's line", function()
     local _, err = pcall(httpsrv.spawn, 1)
     assert.is_truthy(err:match("bad argument #1 to 'spawn' %(function expected, got number%)$"), err)
@@ -69,6 +84,7 @@ describe("spawn", function()
 end)
 
 describe("cancel", function()
+  -- proves: task:cancel
   it("ruling 3: raises the one value at the wait and at every later one", function()
     local raised = {}
     local task = httpsrv.spawn(function()
@@ -136,6 +152,7 @@ describe("cancel", function()
 end)
 
 describe("shield", function()
+  -- proves: httpsrv.shield
   it("gives what the function gives, and its errors", function()
     assert.are.same({ 1, nil, 3 }, { httpsrv.shield(function(...) httpsrv.sleep(0.001) return ... end, 1, 1, nil, 3) })
     local value = {}
@@ -172,6 +189,7 @@ describe("shield", function()
 end)
 
 describe("sleep", function()
+  -- proves: httpsrv.sleep
   it("takes its time, and gives others theirs", function()
     local order = {}
     local tasks = {}
@@ -181,6 +199,15 @@ describe("sleep", function()
     for _, t in ipairs(tasks) do t:wait() end
     assert.are.same({ 1, 2, 3 }, order)
     assert.is_true(httpsrv.sleep(0))
+  end)
+
+  -- proves: httpsrv.now
+  it("takes no less than it should by the clock for deadlines", function()
+    local begun = httpsrv.now()
+    assert.is_true(httpsrv.sleep(0.01))
+    local ended = httpsrv.now()
+    assert.are.same({ "number", "number" }, { type(begun), type(ended) })
+    assert.is_true(ended - begun >= 0.01)
   end)
 
   it("refuses what is no time", function()

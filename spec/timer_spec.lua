@@ -2,6 +2,7 @@
 local httpsrv = require "httpsrv"
 
 describe("timer", function()
+  -- proves: httpsrv.timer.after, timer:name
   it("after runs once, later", function()
     local n = 0
     local t = httpsrv.timer.after(0.01, function() n = n + 1 end, "name")
@@ -14,6 +15,7 @@ describe("timer", function()
     assert.is_nil(httpsrv.timer.after(0, print and function() end):name())
   end)
 
+  -- proves: httpsrv.timer.at
   it("at runs at a time, at once when that is over", function()
     local done = httpsrv.event()
     httpsrv.timer.at(os.time() - 100, function() done:set() end)
@@ -25,6 +27,7 @@ describe("timer", function()
     assert.is_true(httpsrv.now() - begun < 3)
   end)
 
+  -- proves: httpsrv.timer.every
   it("every runs again and again, and may wait", function()
     local done = httpsrv.queue()
     local t = httpsrv.timer.every(0.005, function() httpsrv.sleep(0.001) done:put(true) end)
@@ -51,6 +54,7 @@ describe("timer", function()
     assert.is_true(n >= 2 and n <= 4)
   end)
 
+  -- proves: timer:stop, timer:start
   it("stop and start", function()
     local n = 0
     local t = httpsrv.timer.after(0.01, function() n = n + 1 end)
