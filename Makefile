@@ -7,6 +7,7 @@
 #                    PHASES="c specs" runs only some (see tests/run)
 #   make fuzz        libFuzzer for FUZZ_SECONDS (60) on each target
 #   make test-api    shows that each public function is proved by the tests named in docs/api.md
+#   make docs        the reference as a site: build/docs/index.html
 #   make lint bench deps run install clean
 #
 # Variables: BUILD=build, CC=gcc or clang, CFLAGS, LUAJIT=luajit (the name for pkg-config), V=1 to
@@ -140,7 +141,7 @@ LIB_STATIC := $(D)/static/libhttpsrv.a
 MAN := $(D)/man/httpsrv.1 $(D)/man/httpsrv.conf.5
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
-.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man lint fuzz bench run deps \
+.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man docs lint fuzz bench run deps \
 	install install-lib clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -274,6 +275,11 @@ api-prove: $(TESTS) $(EXE)
 		API_LINK='$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -rdynamic' API_LIBS='$(LIBS)' API_TEST_LIBS='$(CMOCKA_LIBS)' \
 		ONLY='$(ONLY)' FRESH='$(FRESH)' JOBS='$(JOBS)' tests/api/prove
 
+# The reference as a site in build/docs. Its parser of comments is LDoc, of Markdown cmark-gfm.
+docs: man
+	$(Q)rm -rf '$(BUILD)/docs'
+	$(Q)LUA_PATH='docs/site/?.lua;tests/lint/?.lua;tests/api/?.lua;;' $(LUA_TOOL) docs/site/build.lua . '$(BUILD)/docs' $(MAN)
+
 lint:
 	$(Q)BUILD='$(BUILD)' sh tests/lint/run
 
@@ -335,4 +341,4 @@ clean:
 	rm -rf $(BUILD) httpsrv
 
 help:
-	@sed -n '2,19s/^# \{0,1\}//p' Makefile
+	@sed -n '2,20s/^# \{0,1\}//p' Makefile

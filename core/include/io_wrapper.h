@@ -58,7 +58,7 @@ struct _io_wrapper {
 /* --- make: each returns an io with one reference, the caller's; NULL with errno --- */
 
 /* Opens name: "scheme://…" by the registered scheme, anything else as a file path. options: open(2) flags; mode: permissions when created.
- * May block on the file system; on a loop use hs_io_open_job. Errors: as open(2), EPROTONOSUPPORT for an unknown scheme, ENOMEM. Any thread. */
+ * May block on the file system. Errors: as open(2), EPROTONOSUPPORT for an unknown scheme, ENOMEM. Any thread. */
 HTTPSRV_API io_object *io_wrapper_open(const char *name, int options, int mode);
 /* The same with a context set before the open; the io takes a reference on it. */
 HTTPSRV_API io_object *io_wrapper_open2(const char *name, int options, int mode, ECDict context);
@@ -111,6 +111,7 @@ HTTPSRV_API off_t io_wrapper_get_size(io_object *io);
 HTTPSRV_API int io_wrapper_wait(io_object *io, int what, io_wrapper_wait_func fn, void *arg);
 
 /* --- life: any thread --- */
+/* Adds a reference. */
 HTTPSRV_API void io_wrapper_addref(io_object *io);
 /* Drops a reference; the last one closes and frees. NULL is ignored. */
 HTTPSRV_API void io_wrapper_delref(io_object *io);
@@ -147,10 +148,11 @@ HTTPSRV_API io_job *io_wrapper_create_read_job(const char *filename);
 /* --- look --- */
 HTTPSRV_API const char *io_wrapper_get_path(io_object *io); /* borrowed until set_path or the end; NULL when there is none */
 HTTPSRV_API void io_wrapper_set_path(io_object *io, const char *path); /* copied; without memory (errno ENOMEM) it stays what it was, also for set_scheme */
+/* What set_scheme has set, else the scheme of its wrapper; borrowed until set_scheme or the end. */
 HTTPSRV_API const char *io_wrapper_get_scheme(io_object *io);
-HTTPSRV_API void io_wrapper_set_scheme(io_object *io, const char *scheme);
-HTTPSRV_API int io_wrapper_get_mode(io_object *io);
-HTTPSRV_API int io_wrapper_get_options(io_object *io);
+HTTPSRV_API void io_wrapper_set_scheme(io_object *io, const char *scheme); /* copied, as by set_path */
+HTTPSRV_API int io_wrapper_get_mode(io_object *io);    /* the permissions that it was opened with */
+HTTPSRV_API int io_wrapper_get_options(io_object *io); /* the flags of open(2) that it was opened with */
 /* Of an io on an application's wrapper; NULL, and setting does nothing, for the built-in kinds. */
 HTTPSRV_API void *io_wrapper_get_handle(io_object *io);
 HTTPSRV_API void io_wrapper_set_handle(io_object *io, void *handle);

@@ -131,10 +131,16 @@ end
 -- @tparam[opt] string message
 -- @tparam[opt] string mimetype
 
---- 200, 403, 404, 500 with that content type.
+--- 200 with that content type.
 -- @function session:response_status_ok
+
+--- 403 with that content type.
 -- @function session:response_status_denied
+
+--- 404 with that content type.
 -- @function session:response_status_not_found
+
+--- 500 with that content type.
 -- @function session:response_status_error
 
 --- Sets a header field, in the place of those of that name; nil removes it.

@@ -200,16 +200,20 @@ function semaphore:release() end
 ---@class httpsrv.timerlib
 local timerlib = {}
 
+---Runs fn once, so many seconds from now, as a task of its own. A timer goes on when nobody holds it any more.
+---One made while scripts are loaded starts when they go live. The name is for listings.
 ---@param seconds number
 ---@param fn fun()
 ---@param name? string
 ---@return httpsrv.timer
 function timerlib.after(seconds, fn, name) end
+---Runs fn once, at a time of day. A time that has passed is now; when the clock is set meanwhile, the timer keeps to it.
 ---@param time number seconds since 1970
 ---@param fn fun()
 ---@param name? string
 ---@return httpsrv.timer
 function timerlib.at(time, fn, name) end
+---Runs fn again and again, with so many seconds between the beginnings; never beside itself.
 ---@param seconds number
 ---@param fn fun()
 ---@param name? string
@@ -219,12 +223,15 @@ function timerlib.every(seconds, fn, name) end
 ---@class httpsrv.timer
 local timer = {}
 
+---Stops it: fn is not called any more. A call that has begun goes on.
 ---@return boolean was whether it was set
 function timer:stop() end
+---Starts it anew, as if it had been made now.
 ---@return true? ok
 ---@return string? message
 ---@return httpsrv.errcode? code
 function timer:start() end
+---The name that was given, or nil.
 ---@return string?
 function timer:name() end
 

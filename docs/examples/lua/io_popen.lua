@@ -5,7 +5,7 @@ local httpsrv = require "httpsrv"
 local sort = assert(httpsrv.io.popen { "sort", "-r" })
 sort.stdin:write("a\nc\nb\n")
 sort.stdin:close()
-print((sort.stdout:read("*a"):gsub("\n", " ")))   --> c b a 
+print(sort.stdout:read("*l", "*l"))               --> c	b
 print(sort:wait())                                --> 0
 
 local sleeper = assert(httpsrv.io.popen { "sleep", "3600" })

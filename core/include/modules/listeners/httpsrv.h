@@ -43,6 +43,8 @@ HTTPSRV_API ec_blobject *ec_httpsrv_ctx_get(ec_httpsrv_session *sess);
 HTTPSRV_API void ec_httpsrv_ctx_set(ec_httpsrv_session *sess, ec_blobject *ctx);
 
 /* --- request --- */
+
+/* The method as sent, borrowed until the request ends; NULL once it has. */
 HTTPSRV_API const char *ec_httpsrv_request_method_get(ec_httpsrv_session *sess);
 /* The parsed target, owned by the session; NULL with errno (ENOMEM, EBADF). path is the normalised one. */
 HTTPSRV_API ec_url_details *ec_httpsrv_request_url_get(ec_httpsrv_session *sess);
