@@ -219,7 +219,8 @@ end
 
 local function entry(id, name, badges, links, body)
   local head = '<h3><a class="name" href="#%s"><code>%s</code></a> %s<span class="src">%s</span></h3>'
-  return ('<section class="fn" id="%s">' .. head .. "\n%s</section>"):format(id, id, escape(name), badges_html(badges), table.concat(links, " · "), body)
+  return ('<section class="fn" id="%s">' .. head .. "\n%s</section>"):format(id, id, escape(name), badges_html(badges),
+    table.concat(links, " · "), body)
 end
 
 -- An example that serves several functions is unfolded at the first.
