@@ -411,4 +411,40 @@ describe("examples", function()
       assert.is_truthy(page:find("/chat/messages?since=", 1, true))
     end)
   end)
+
+  describe("guests", function()
+    local FORM = "Content-Type: application/x-www-form-urlencoded"
+    local BROWSER = "Accept: text/html,*/*"
+
+    local function post(body, kind)
+      return server:request("POST", "/guests", { body = body, headers = { kind or FORM } })
+    end
+
+    timely("a form leads back to the page, which shows it and knows the name", function()
+      local r = post("name=+%C3%89va+%3Cb%3E&text=I+was+here")
+      assert.are.same({ 303, "/guests", "no-store" }, { r.status, r.headers.location, r.headers["cache-control"] })
+      local cookie, attributes = r.headers["set-cookie"]:match("^(guest=[^;]+)(.*)$")
+      assert.are.equal("; Path=/guests; Max-Age=2592000; HttpOnly; SameSite=Lax", attributes)
+      r = server:request("GET", "/guests", { headers = { "Cookie: " .. cookie } })
+      assert.is_truthy(r.body:find("<li><b>\195\137va &lt;b&gt;</b> I was here</li>", 1, true), r.body)
+      assert.is_truthy(r.body:find('value="\195\137va &lt;b&gt;"', 1, true))
+      assert.is_truthy(server:request("GET", "/guests").body:find('value=""', 1, true))
+    end)
+
+    timely("what is no entry is refused", function()
+      for _, body in ipairs { "", "name=Ada", "name=Ada&text=", "name=+&text=x", "name=" .. ("x"):rep(41) .. "&text=x" } do
+        assert.are.equal(400, post(body).status)
+      end
+      assert.are.equal(400, post("name=Ada&text=x", "Content-Type: text/plain").status)
+      assert.are.equal(413, post("text=" .. ("x"):rep(5000)).status)
+    end)
+
+    timely("what is not there has a page, and two words for programs", function()
+      local r = server:request("GET", "/guests/%3Cnobody%3E", { headers = { BROWSER } })
+      assert.are.equal(404, r.status)
+      assert.is_truthy(r.body:find("There is nothing at <code>/guests/&lt;nobody&gt;</code>", 1, true), r.body)
+      r = server:request("GET", "/guests/nobody")
+      assert.are.same({ 404, "Not Found", "text/plain" }, { r.status, r.body, r.headers["content-type"] })
+    end)
+  end)
 end)

@@ -162,9 +162,10 @@ describe("shield", function()
   end)
 
   it("ruling 3: keeps a cancellation away, which comes after it", function()
-    local steps = {}
+    local steps, begun = {}, false
     local task = httpsrv.spawn(function()
       httpsrv.shield(function()
+        begun = true
         httpsrv.sleep(0.01)
         steps[#steps + 1] = "cleaned"
         httpsrv.shield(function() httpsrv.sleep(0.01) end, 1)
@@ -172,19 +173,20 @@ describe("shield", function()
       end, 5)
       steps[#steps + 1] = tostring(select(2, pcall(httpsrv.sleep, 10)))
     end)
-    httpsrv.sleep(0.001)
+    while not begun do httpsrv.sleep(0.001) end
     task:cancel()
     task:wait()
     assert.are.same({ "cleaned", "nested", "cancelled" }, steps)
   end)
 
   it("ruling 3: holds only so long", function()
-    local task = httpsrv.spawn(function() httpsrv.shield(function() httpsrv.sleep(100) end, 0.01) end)
-    httpsrv.sleep(0.001)
+    local begun = false
+    local task = httpsrv.spawn(function() httpsrv.shield(function() begun = true httpsrv.sleep(100) end, 0.01) end)
+    while not begun do httpsrv.sleep(0.001) end
     task:cancel()
-    local begun = httpsrv.now()
+    local cancelled_at = httpsrv.now()
     assert.are.same({ false, httpsrv.cancelled }, { task:wait() })
-    assert.is_true(httpsrv.now() - begun < 5)
+    assert.is_true(httpsrv.now() - cancelled_at < 5)
   end)
 end)
 
