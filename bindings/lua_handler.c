@@ -11,16 +11,11 @@
 #include "base/log.h"
 #include "bindings/arg.h"
 #include "bindings/enter.h"
+#include "bindings/lua_handler.h"
 #include "bindings/lua_session.h"
 #include "bindings/req.h"
 #include "bindings/task.h"
 #include "http/status.h"
-
-struct lua_handler {
-    struct hs_lua_runtime *rt; /* a reference */
-    int fn_ref;
-    bool continues; /* on_abort = "continue" */
-};
 
 /* Where a handler that has not waited yet tells how it ended. */
 struct outcome {
@@ -31,7 +26,7 @@ struct outcome {
 static void
 handler_free(void *self)
 {
-    struct lua_handler *h = self;
+    struct hs_lua_handler *h = self;
     hs_lua_unref(h->rt, &h->fn_ref);
     hs_runtime_delref(h->rt);
     free(h);
@@ -93,8 +88,8 @@ tell_error(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, bool aborted, st
     }
 }
 
-static void
-handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
+void
+hs_lua_handler_failed(struct hs_task *t, ec_httpsrv_session *sess, int status)
 {
     char id[9];
     struct hs_buf text;
@@ -132,7 +127,7 @@ handler_ended(struct hs_task *t, int status)
     }
     const bool aborted = req != NULL && req->aborted;
     if (status != 0 && status != HS_TASK_CANCELLED && !(status == HS_TASK_DROPPED && aborted)) {
-        handler_failed(t, sess, status);
+        hs_lua_handler_failed(t, sess, status);
     } else if (status == HS_TASK_DROPPED) {
         hs_task_log_error(t, status);
     }
@@ -160,7 +155,7 @@ suspend(struct hs_req *req, ec_httpsrv_session *sess)
 }
 
 static int
-run_handler(struct lua_handler *h, ec_httpsrv_session *sess)
+run_handler(struct hs_lua_handler *h, ec_httpsrv_session *sess)
 {
     struct hs_lua_runtime *rt = h->rt;
     struct outcome o = { false, EC_HTTPSRV_HANDLER_DONE };
@@ -206,8 +201,8 @@ number_field(lua_State *L, int idx, const char *name, double otherwise)
     return d;
 }
 
-static bool
-flag_field(lua_State *L, int idx, const char *name)
+bool
+hs_lua_flag_field(lua_State *L, int idx, const char *name)
 {
     lua_getfield(L, idx, name);
     const bool on = lua_toboolean(L, -1) != 0;
@@ -215,8 +210,8 @@ flag_field(lua_State *L, int idx, const char *name)
     return on;
 }
 
-static const char *
-string_field(lua_State *L, int idx, const char *name)
+const char *
+hs_lua_string_field(lua_State *L, int idx, const char *name)
 {
     lua_getfield(L, idx, name);
     const char *s = lua_tostring(L, -1);
@@ -224,41 +219,53 @@ string_field(lua_State *L, int idx, const char *name)
     return s;
 }
 
-static ec_blobject *
-make_closure(lua_State *L, struct hs_lua_runtime *rt, int fn, bool continues)
+ec_blobject *
+hs_lua_handler_closure(struct hs_lua_runtime *rt, int fn_ref, bool continues)
 {
-    lua_pushvalue(L, fn);
-    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    struct lua_handler *h = malloc(sizeof(*h));
+    struct hs_lua_handler *h = malloc(sizeof(*h));
     ec_blobject *closure = h != NULL ? ec_blobject_wrap(&handler_class, h) : NULL;
     if (closure == NULL) {
         free(h);
-        luaL_unref(L, LUA_REGISTRYINDEX, ref);
-        hs_lua_throw(L, "not enough memory");
+        luaL_unref(rt->L, LUA_REGISTRYINDEX, fn_ref);
+        return NULL;
     }
     h->rt = rt;
-    h->fn_ref = ref;
+    h->fn_ref = fn_ref;
     h->continues = continues;
     hs_runtime_addref(rt);
     return closure;
 }
 
-/* Raises the reason why nothing was registered, or pushes nil, message for what is registered already. */
-static int
-not_registered(lua_State *L, int err, const char *what, const char *other)
+int
+hs_lua_handler_ref(lua_State *L, int idx)
+{
+    lua_pushvalue(L, idx);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+int
+hs_lua_not_registered(lua_State *L, int err, const char *fname, const char *what, const char *other)
 {
     switch (err) {
     case EEXIST:
         lua_pushnil(L);
         lua_pushfstring(L, "%s is registered already at %s", what, other != NULL ? other : "?");
         return 2;
-    case EINVAL: hs_lua_throw(L, "bad argument to 'register' (method a token or nil, path beginning with '/' and normalised expected, got %s)", what);
+    case EINVAL:
+        hs_lua_throw(L, "bad argument to '%s' (method a token or nil, path beginning with '/' and normalised expected, got %s)", fname, what);
     default: hs_lua_throw(L, "not enough memory");
     }
 }
 
-static void
-check_loading(lua_State *L, const struct hs_lua_runtime *rt, const char *fname)
+const char *
+hs_lua_route_name(lua_State *L, int err, const struct hs_registration *r)
+{
+    return lua_pushfstring(L, "%s %s%s", r->method != NULL ? r->method : err == EEXIST ? "every method of" : "nil", r->host != NULL ? r->host : "",
+                           r->path);
+}
+
+void
+hs_lua_check_loading(lua_State *L, const struct hs_lua_runtime *rt, const char *fname)
 {
     if (rt->generation == NULL || rt->phase == HS_LUA_RUN) {
         hs_lua_throw(L, "%s is possible only while the scripts of a server are loaded", fname);
@@ -267,7 +274,7 @@ check_loading(lua_State *L, const struct hs_lua_runtime *rt, const char *fname)
 
 /* register(method | nil, path, function, options, where) -> true, entry | nil, message. entry stands for the function, which route_entry
  * replaces. The options have been looked at in lua/httpsrv/route.lua:
- * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash. */
+ * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash, auth (function, false). */
 static int
 l_register(lua_State *L)
 {
@@ -275,12 +282,12 @@ l_register(lua_State *L)
     const char *method = hs_lua_arg_cstring(L, 1, 1, "register", true);
     const char *path = hs_lua_arg_cstring(L, 2, 2, "register", false);
     const char *where = luaL_checkstring(L, 5);
-    check_loading(L, rt, "register");
+    hs_lua_check_loading(L, rt, "register");
     struct hs_registration r = {
-        .host = string_field(L, 4, "host"),
+        .host = hs_lua_string_field(L, 4, "host"),
         .method = method,
         .path = path,
-        .exact = flag_field(L, 4, "exact"),
+        .exact = hs_lua_flag_field(L, 4, "exact"),
         .job_class = ECTP_CLASS_SHORT_LIVED,
         .handler = handle,
         .where = where,
@@ -291,17 +298,25 @@ l_register(lua_State *L)
         r.options.max_body = (int64_t)max_body;
     }
     r.options.handler_timeout = (int64_t)(number_field(L, 4, "handler_timeout", 0) * (double)HS_SEC);
-    r.options.half_close_allowed = flag_field(L, 4, "half_close");
-    r.options.abort_continue = flag_field(L, 4, "abort_continue");
-    r.options.encoded_slash = flag_field(L, 4, "encoded_slash");
-    r.closure = make_closure(L, rt, 3, r.options.abort_continue);
-    const int entry = ((struct lua_handler *)r.closure->self)->fn_ref;
+    r.options.half_close_allowed = hs_lua_flag_field(L, 4, "half_close");
+    r.options.abort_continue = hs_lua_flag_field(L, 4, "abort_continue");
+    r.options.encoded_slash = hs_lua_flag_field(L, 4, "encoded_slash");
+    lua_getfield(L, 4, "auth");
+    r.open = lua_type(L, -1) == LUA_TBOOLEAN;
+    r.auth = lua_isfunction(L, -1) ? hs_lua_auth_handle : NULL;
+    const int auth_ref = r.auth != NULL ? hs_lua_handler_ref(L, lua_gettop(L)) : LUA_NOREF;
+    const int entry = hs_lua_handler_ref(L, 3); /* nothing that throws between this and hs_generation_register */
+    r.closure = hs_lua_handler_closure(rt, entry, r.options.abort_continue);
+    r.auth_closure = r.auth != NULL ? hs_lua_handler_closure(rt, auth_ref, false) : NULL;
     const char *other = NULL;
-    int err = hs_generation_register(rt->generation, &r, &other);
+    int err = ENOMEM;
+    if (r.closure != NULL && (r.auth == NULL || r.auth_closure != NULL)) {
+        err = hs_generation_register(rt->generation, &r, &other);
+    }
     ec_blobject_delref(r.closure);
+    ec_blobject_delref(r.auth_closure);
     if (err != 0) {
-        return not_registered(L, err, lua_pushfstring(L, "%s %s%s", method != NULL ? method : err == EEXIST ? "every method of" : "nil",
-                                                      r.host != NULL ? r.host : "", path), other);
+        return hs_lua_not_registered(L, err, "register", hs_lua_route_name(L, err, &r), other);
     }
     lua_pushboolean(L, 1);
     lua_pushinteger(L, entry);
@@ -314,7 +329,7 @@ l_route_entry(lua_State *L)
 {
     const int entry = (int)luaL_checkinteger(L, 1);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    check_loading(L, hs_lua_rt(L), "route_entry");
+    hs_lua_check_loading(L, hs_lua_rt(L), "route_entry");
     lua_settop(L, 2);
     lua_rawseti(L, LUA_REGISTRYINDEX, entry);
     return 0;
@@ -332,14 +347,14 @@ l_register_error(lua_State *L)
     struct hs_registration r = {
         .path = "/", .job_class = ECTP_CLASS_SHORT_LIVED, .handler = handle, .where = luaL_checkstring(L, 3),
     };
-    check_loading(L, rt, "register_error");
+    hs_lua_check_loading(L, rt, "register_error");
     hs_route_options_default(&r.options);
-    r.closure = make_closure(L, rt, 2, false);
+    r.closure = hs_lua_handler_closure(rt, hs_lua_handler_ref(L, 2), false);
     const char *other = NULL;
-    int err = hs_generation_register_error(rt->generation, status, &r, &other);
+    int err = r.closure != NULL ? hs_generation_register_error(rt->generation, status, &r, &other) : ENOMEM;
     ec_blobject_delref(r.closure);
     if (err != 0) {
-        return not_registered(L, err, lua_pushfstring(L, "error %d", status), other);
+        return hs_lua_not_registered(L, err, "register_error", lua_pushfstring(L, "error %d", status), other);
     }
     lua_pushboolean(L, 1);
     return 1;
@@ -475,6 +490,9 @@ l_detach(lua_State *L)
     }
     if (req == NULL) {
         hs_lua_throw(L, "not enough memory");
+    }
+    if (hs_session_guard(sess) != NULL) {
+        return hs_lua_fail_as(L, EBADF, "an auth handler decides");
     }
     if (rt->current != NULL && rt->current->sess == sess) {
         (void)hs_req_of_handler(rt->current);

@@ -203,6 +203,7 @@ hs_req_close_all(struct hs_lua_runtime *rt)
         ended(sess, req);
         if (owed) {
             hs_session_fail(sess, 503);
+            hs_session_set_guard(sess, NULL); /* nothing is asked any more: the request ends with this */
             (void)ec_httpsrv_session_resume(sess, 1);
         }
     }

@@ -26,6 +26,8 @@ struct hs_req {
     bool aborted;
     bool continues; /* on_abort = "continue" */
     bool buried;
+    bool has_verdict; /* an auth handler has ended after a wait: verdict */
+    int verdict;
 };
 
 /* The req of the running task's session, made when there is none. NULL when the task belongs to no session. Throws out of memory. */

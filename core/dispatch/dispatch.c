@@ -1,6 +1,6 @@
 /* dispatch.c - from a request to its handler: one worker's dispatcher over the current generation.
  * Answers by itself what no handler is asked: 400 for a path that cannot be normalised, 404, 405 with Allow, OPTIONS without
- * a handler, 503 while there is no generation. Holds a reference on the current generation, and each session that was matched
+ * a handler, 503 while there is no generation. What is below the path of an auth handler is asked of that one before. Holds a reference on the current generation, and each session that was matched
  * holds one on the generation of its route. */
 #include "dispatch/dispatch.h"
 
@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "dispatch/auth.h"
 #include "dispatch/generation.h"
 #include "http/response_head.h"
 #include "http/target.h"
@@ -18,6 +19,7 @@ enum { PATH_MAX_SIZE = 16 * 1024 * 1024 };
 
 struct hs_dispatch {
     struct hs_generation *generation; /* NULL: none */
+    const struct hs_route_tree *plain; /* that of a generation without authentication */
     struct hs_buf path;               /* scratch for normalising, kept from one request to the next */
     void (*on_ended)(void *arg, ec_httpsrv_session *sess);
     void *on_ended_arg;
@@ -57,6 +59,7 @@ hs_dispatch_set_generation(struct hs_dispatch *d, struct hs_generation *g)
         hs_generation_seal(g);
     }
     d->generation = g;
+    d->plain = g != NULL && !g->guarded ? &g->tree : NULL;
     if (former != NULL) {
         hs_generation_delref(former);
     }
@@ -238,17 +241,24 @@ settle(struct hs_dispatch *d, const struct hs_route *route, struct hs_view raw, 
 
 /* --- the session's upcalls --- */
 
+/* What the request gets when there is no route for it. */
+static int
+answer_none(struct hs_generation *g, ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set)
+{
+    if (set == NULL) {
+        return answer(g, sess, 404, (struct hs_view){ NULL, 0 });
+    }
+    struct hs_view allow = { set->allow, set->allow_len };
+    return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(g, sess, 405, allow);
+}
+
 /* What the request gets when its path is settled: a handler, or an answer of our own. */
 static inline int
 run(struct hs_generation *g, ec_httpsrv_session *sess, const struct hs_request *req, const struct hs_route_set *set,
     struct hs_route *route)
 {
     if (__builtin_expect(route == NULL, 0)) {
-        if (set == NULL) {
-            return answer(g, sess, 404, (struct hs_view){ NULL, 0 });
-        }
-        struct hs_view allow = { set->allow, set->allow_len };
-        return req->method_id == HS_METHOD_OPTIONS ? answer_options(sess, allow) : answer(g, sess, 405, allow);
+        return answer_none(g, sess, req, set);
     }
     generation_addref(route->generation);
     int err = hs_session_set_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
@@ -258,20 +268,39 @@ run(struct hs_generation *g, ec_httpsrv_session *sess, const struct hs_request *
     return call(sess, route);
 }
 
-/* A request whose path had to be normalised. */
+/* The request has been allowed. */
 static int
-begin_odd(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_request *req)
+run_allowed(ec_httpsrv_session *sess, const struct hs_auth_case *c)
+{
+    struct hs_generation *g = c->auth->generation;
+    struct hs_route *route = c->route;
+
+    if (route == NULL) {
+        return answer_none(g, sess, hs_session_request(sess), c->set);
+    }
+    generation_addref(g);
+    hs_session_change_route(sess, route, &route->reg.options, route->reg.closure, route->path_len, release_route);
+    return c->too_large ? answer(g, sess, 413, (struct hs_view){ NULL, 0 }) : call(sess, route);
+}
+
+/* A request whose path had to be normalised, or whose generation authenticates. */
+static __attribute__((noinline)) int
+begin_slowly(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_request *req)
 {
     struct hs_view raw = req->path.len != 0 ? hs_request_view(req, req->path) : HS_VIEW("/");
-    const struct hs_route_set *set = NULL;
-    struct hs_route *route = NULL;
-    struct hs_view path;
+    struct hs_auth_case c = { NULL, NULL, NULL, false };
+    struct hs_view path = raw;
     bool kept = false;
+    int err = 0, result;
 
-    int err = find_odd(d, req, raw, &set, &path, &kept);
+    if (req->plain_path) {
+        c.set = hs_route_tree_find(&d->generation->tree, hs_request_view(req, req->host), path);
+    } else {
+        err = find_odd(d, req, raw, &c.set, &path, &kept);
+    }
     if (err == 0) {
-        route = set != NULL ? hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method)) : NULL;
-        err = settle(d, route, raw, &path, kept);
+        c.route = c.set != NULL ? hs_route_set_pick(c.set, req->method_id, hs_request_view(req, req->method)) : NULL;
+        err = settle(d, c.route, raw, &path, kept);
     }
     if (err == 0) {
         err = hs_session_set_path(sess, path.p, path.n);
@@ -279,7 +308,24 @@ begin_odd(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_reque
     if (err != 0) {
         return answer(d->generation, sess, err == EINVAL ? 400 : 503, (struct hs_view){ NULL, 0 });
     }
-    return run(d->generation, sess, req, set, route);
+    c.auth = d->generation->guarded ? hs_auth_find(d->generation, req, path, c.route) : NULL;
+    if (c.auth == NULL) {
+        return run(d->generation, sess, req, c.set, c.route);
+    }
+    return hs_auth_begin(sess, &c, &result) ? run_allowed(sess, &c) : result;
+}
+
+/* A request that is not just looked up. */
+static int
+begin_unusual(struct hs_dispatch *d, ec_httpsrv_session *sess, const struct hs_request *req)
+{
+    if (d->generation == NULL) {
+        return answer(NULL, sess, 503, (struct hs_view){ NULL, 0 });
+    }
+    if (req->target_form == HS_TARGET_ASTERISK) {
+        return answer_options(sess, HS_VIEW("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+    }
+    return begin_slowly(d, sess, req);
 }
 
 static int
@@ -289,17 +335,10 @@ begin(void *arg, ec_httpsrv_session *sess)
     const struct hs_request *req = hs_session_request(sess);
     struct hs_view path = hs_request_view(req, req->path);
 
-    if (__builtin_expect(d->generation == NULL, 0)) {
-        return answer(d->generation, sess, 503, (struct hs_view){ NULL, 0 });
+    if (__builtin_expect(d->plain == NULL || req->target_form == HS_TARGET_ASTERISK || !req->plain_path || path.n == 0, 0)) {
+        return begin_unusual(d, sess, req);
     }
-    if (__builtin_expect(req->target_form == HS_TARGET_ASTERISK, 0)) {
-        return answer_options(sess, HS_VIEW("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
-    }
-    if (__builtin_expect(!req->plain_path || path.n == 0, 0)) {
-        return begin_odd(d, sess, req);
-    }
-    const struct hs_route_set *set =
-        hs_route_tree_find(&d->generation->tree, hs_request_view(req, req->host), path);
+    const struct hs_route_set *set = hs_route_tree_find(d->plain, hs_request_view(req, req->host), path);
     struct hs_route *route = NULL;
     if (__builtin_expect(set != NULL, 1)) {
         route = hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method));
@@ -313,7 +352,13 @@ begin(void *arg, ec_httpsrv_session *sess)
 static int
 again(void *arg, ec_httpsrv_session *sess)
 {
+    struct hs_auth_case c;
+    int result;
+
     (void)arg;
+    if (hs_auth_pending(sess)) {
+        return hs_auth_again(sess, &c, &result) ? run_allowed(sess, &c) : result;
+    }
     /* Only a handler suspends, so there is a route. */
     return call(sess, hs_session_route(sess));
 }

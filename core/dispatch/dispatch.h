@@ -15,7 +15,11 @@ struct hs_registration {
     int job_class;      /* ECTP_CLASS_SHORT_LIVED, or a pool's id */
     struct hs_route_options options;
     ec_blobject *closure; /* a reference is taken */
-    ec_httpsrv_handler_func handler;
+    ec_httpsrv_handler_func handler; /* of an auth registration: an ec_httpsrv_auth_handler_func */
+    /* The route's own auth handler, as if registered for its path alone; NULL: none of its own. */
+    ec_httpsrv_auth_handler_func auth;
+    ec_blobject *auth_closure;
+    bool open; /* its own auth is that none is needed, where none is registered for a longer path */
     const char *where;  /* "file.lua:12", for listings and duplicates; copied */
 };
 
@@ -40,11 +44,15 @@ int hs_generation_register(struct hs_generation *g, const struct hs_registration
 /* Has r's handler make the answers with a status, from 400 to 599, that the dispatcher would give by itself. Of r only closure, handler,
  * options and where count; path is "/". The status and Allow are set when the handler is called. 0; EINVAL; EEXIST (*other as above); ENOMEM. */
 int hs_generation_register_error(struct hs_generation *g, int status, const struct hs_registration *r, const char **other);
+/* The same for an auth handler: host, method, path, closure, handler and where of r count. */
+int hs_generation_register_auth(struct hs_generation *g, const struct hs_registration *r, const char **other);
 /* No registration after this. */
 void hs_generation_seal(struct hs_generation *g);
 /* All registrations in matching order (hosts first, longest path first, named methods first, then order of registration). */
 void hs_generation_each(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg);
 size_t hs_generation_count(const struct hs_generation *g);
+/* The auth registrations, in the same order. */
+void hs_generation_each_auth(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg);
 
 /* The dispatcher of one worker: implements struct hs_session_app over the current generation. */
 struct hs_dispatch;

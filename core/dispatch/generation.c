@@ -31,6 +31,11 @@ hs_generation_new(unsigned long id, struct hs_generation **out)
         free(g);
         return ENOMEM;
     }
+    if (hs_route_tree_init(&g->auth_tree) != 0) {
+        hs_route_tree_fini(&g->tree);
+        free(g);
+        return ENOMEM;
+    }
     g->id = id;
     g->refs = 1;
     hs_live_add(HS_LIVE_GENERATION, 1);
@@ -50,12 +55,22 @@ route_free(struct hs_route *route)
     if (route == NULL) {
         return;
     }
+    route_free(route->auth);
     ec_blobject_delref(route->reg.closure);
     free((char *)route->reg.host);
     free((char *)route->reg.method);
     free((char *)route->reg.path);
     free((char *)route->reg.where);
     free(route);
+}
+
+static void
+routes_free(struct hs_routes *routes)
+{
+    for (size_t i = 0; i < routes->n; i++) {
+        route_free(routes->list[i]);
+    }
+    free(routes->list);
 }
 
 void
@@ -66,10 +81,9 @@ generation_free(struct hs_generation *g)
         g->on_free(g->on_free_arg);
     }
     hs_route_tree_fini(&g->tree);
-    for (size_t i = 0; i < g->nroutes; i++) {
-        route_free(g->routes[i]);
-    }
-    free(g->routes);
+    hs_route_tree_fini(&g->auth_tree);
+    routes_free(&g->routes);
+    routes_free(&g->auths);
     for (int i = 0; g->errors != NULL && i <= HS_ERROR_LAST - HS_ERROR_FIRST; i++) {
         route_free(g->errors[i]);
     }
@@ -130,7 +144,7 @@ hs_generation_seal(struct hs_generation *g)
 size_t
 hs_generation_count(const struct hs_generation *g)
 {
-    return g->nroutes;
+    return g->routes.n;
 }
 
 /* --- registering --- */
@@ -195,6 +209,8 @@ route_new(struct hs_generation *g, const struct hs_registration *r)
         return NULL;
     }
     route->reg = *r;
+    route->reg.auth_closure = NULL; /* route->auth has them */
+    route->reg.auth = NULL;
     ec_blobject_addref(route->reg.closure);
     int err = copy(r->host, &route->reg.host);
     err |= copy(r->method, &route->reg.method);
@@ -219,36 +235,63 @@ route_new(struct hs_generation *g, const struct hs_registration *r)
     }
     route->method = hs_view_of(route->reg.method);
     route->method_id = hs_route_method_id(route->method);
-    route->order = g->nroutes;
     route->generation = g;
     return route;
 }
 
-int
-hs_generation_register(struct hs_generation *g, const struct hs_registration *r, const char **other)
+/* The auth handler of route itself, as a registration of its own that stands in no tree. NULL: out of memory. */
+static struct hs_route *
+own_auth(struct hs_generation *g, const struct hs_registration *r)
+{
+    struct hs_registration auth = *r;
+
+    auth.handler = r->auth;
+    auth.closure = r->auth_closure;
+    return route_new(g, &auth);
+}
+
+/* Room for one more. 0 or ENOMEM. */
+static int
+routes_reserve(struct hs_routes *routes)
+{
+    if (routes->n < routes->room) {
+        return 0;
+    }
+    size_t room = routes->room != 0 ? routes->room * 2 : 16;
+    struct hs_route **list = realloc(routes->list, room * sizeof *list);
+    if (list == NULL) {
+        return ENOMEM;
+    }
+    routes->list = list;
+    routes->room = room;
+    return 0;
+}
+
+/* Enters r into a tree and its list. */
+static int
+enter(struct hs_generation *g, struct hs_route_tree *tree, struct hs_routes *routes, const struct hs_registration *r, const char **other)
 {
     if (other != NULL) {
         *other = NULL;
     }
     int err = g->sealed ? EINVAL : check(r);
+    if (err == 0) {
+        err = routes_reserve(routes);
+    }
     if (err != 0) {
         return err;
-    }
-    if (g->nroutes == g->room) {
-        size_t room = g->room != 0 ? g->room * 2 : 16;
-        struct hs_route **routes = realloc(g->routes, room * sizeof *routes);
-        if (routes == NULL) {
-            return ENOMEM;
-        }
-        g->routes = routes;
-        g->room = room;
     }
     struct hs_route *route = route_new(g, r);
     if (route == NULL) {
         return ENOMEM;
     }
+    if (r->auth != NULL && (route->auth = own_auth(g, r)) == NULL) {
+        route_free(route);
+        return ENOMEM;
+    }
+    route->order = routes->n;
     struct hs_route *first = NULL;
-    err = hs_route_tree_add(&g->tree, route, &first);
+    err = hs_route_tree_add(tree, route, &first);
     if (err != 0) {
         route_free(route);
         if (err == EEXIST && other != NULL) {
@@ -256,9 +299,27 @@ hs_generation_register(struct hs_generation *g, const struct hs_registration *r,
         }
         return err;
     }
-    g->routes[g->nroutes++] = route;
-    g->sorted = false;
+    routes->list[routes->n++] = route;
+    routes->sorted = false;
+    g->guarded = g->guarded || tree == &g->auth_tree || r->auth != NULL || r->open;
     return 0;
+}
+
+int
+hs_generation_register(struct hs_generation *g, const struct hs_registration *r, const char **other)
+{
+    return enter(g, &g->tree, &g->routes, r, other);
+}
+
+int
+hs_generation_register_auth(struct hs_generation *g, const struct hs_registration *r, const char **other)
+{
+    struct hs_registration plain = *r;
+
+    plain.job_class = ECTP_CLASS_SHORT_LIVED;
+    plain.auth = NULL;
+    plain.open = false;
+    return enter(g, &g->auth_tree, &g->auths, &plain, other);
 }
 
 int
@@ -307,6 +368,18 @@ ec_httpsrv_register(const char *instance, const char *method, const char *path, 
     return hs_generation_register(building, &r, NULL);
 }
 
+int
+ec_httpsrv_register_auth(const char *instance, const char *method, const char *path, ec_blobject *closure,
+                         ec_httpsrv_auth_handler_func handler)
+{
+    if (building == NULL) {
+        return EINVAL;
+    }
+    struct hs_registration r = { .host = instance, .method = method, .path = path, .closure = closure, .handler = handler };
+    hs_route_options_default(&r.options);
+    return hs_generation_register_auth(building, &r, NULL);
+}
+
 /* --- listing --- */
 
 static int
@@ -337,14 +410,26 @@ compare(const void *pa, const void *pb)
     return c;
 }
 
+static void
+each(struct hs_routes *routes, void (*fn)(const struct hs_registration *r, void *arg), void *arg)
+{
+    if (!routes->sorted && routes->n != 0) {
+        qsort(routes->list, routes->n, sizeof *routes->list, compare);
+        routes->sorted = true;
+    }
+    for (size_t i = 0; i < routes->n; i++) {
+        fn(&routes->list[i]->reg, arg);
+    }
+}
+
 void
 hs_generation_each(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg)
 {
-    if (!g->sorted && g->nroutes != 0) {
-        qsort(g->routes, g->nroutes, sizeof *g->routes, compare);
-        g->sorted = true;
-    }
-    for (size_t i = 0; i < g->nroutes; i++) {
-        fn(&g->routes[i]->reg, arg);
-    }
+    each(&g->routes, fn, arg);
+}
+
+void
+hs_generation_each_auth(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg)
+{
+    each(&g->auths, fn, arg);
 }

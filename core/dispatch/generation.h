@@ -6,14 +6,22 @@
 
 #include "dispatch/route_tree.h"
 
+/* Registrations of one kind. */
+struct hs_routes {
+    struct hs_route **list; /* in matching order when sorted, else in some order */
+    size_t n, room;
+    bool sorted;
+};
+
 struct hs_generation {
     unsigned long id;
     unsigned refs;
     bool sealed;
-    bool sorted;
+    bool guarded; /* there is something to authenticate, or a route that says not to */
     struct hs_route_tree tree;
-    struct hs_route **routes; /* in matching order when sorted, else in some order */
-    size_t nroutes, room;
+    struct hs_routes routes;
+    struct hs_route_tree auth_tree;
+    struct hs_routes auths;
     struct hs_route **errors; /* by status, from HS_ERROR_FIRST on; NULL: none at all */
     void (*on_free)(void *arg);
     void *on_free_arg;

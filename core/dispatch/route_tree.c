@@ -408,3 +408,44 @@ hs_route_tree_find(const struct hs_route_tree *t, struct hs_view authority, stru
     }
     return walk(t, t->any, path);
 }
+
+/* --- matching with the method --- */
+
+static struct hs_route *
+pick_or(const struct hs_route_set *set, unsigned id, struct hs_view method, struct hs_route *otherwise)
+{
+    struct hs_route *route = set->n != 0 ? hs_route_set_pick(set, id, method) : NULL;
+
+    return route != NULL ? route : otherwise;
+}
+
+/* As walk, but a set counts only when it has a route for the method. */
+static struct hs_route *
+walk_for(const struct hs_route_tree *t, const struct hs_route_node *root, struct hs_view path, unsigned id, struct hs_view method)
+{
+    const char *p = path.p + 1;
+    const char *end = path.p + path.n;
+
+    if (p == end) {
+        return pick_or(&root->whole, id, method, NULL);
+    }
+    struct hs_route *best = pick_or(&root->below, id, method, NULL);
+    for (const struct hs_route_node *node = step(t, root, &p, end); node != NULL; node = step(t, node, &p, end)) {
+        if (p == end || p + 1 == end) { /* also with a final slash */
+            return pick_or(&node->whole, id, method, best);
+        }
+        best = pick_or(&node->below, id, method, best);
+        p++;
+    }
+    return best;
+}
+
+struct hs_route *
+hs_route_tree_find_for(const struct hs_route_tree *t, struct hs_view authority, struct hs_view path, unsigned id, struct hs_view method)
+{
+    assert(path.n != 0 && path.p[0] == '/');
+    const struct hs_route_node *root = t->nhosts != 0 && authority.n != 0 ? host_root(t, authority) : NULL;
+    struct hs_route *route = root != NULL ? walk_for(t, root, path, id, method) : NULL;
+
+    return route != NULL ? route : walk_for(t, t->any, path, id, method);
+}

@@ -20,6 +20,7 @@ struct hs_route {
     size_t path_len;
     size_t order; /* of registration, from 0 */
     struct hs_generation *generation;
+    struct hs_route *auth; /* its own; NULL: see reg.open */
     struct hs_route *next; /* at the same base path */
 };
 
@@ -61,6 +62,11 @@ int hs_route_tree_add(struct hs_route_tree *t, struct hs_route *route, struct hs
  * among those without a host. path is normalised and starts with '/'; authority is the request's, with or without port, and
  * may be empty. NULL: nothing matches. */
 const struct hs_route_set *hs_route_tree_find(const struct hs_route_tree *t, struct hs_view authority, struct hs_view path);
+
+/* The route for a method with the longest base path that matches, wherever a longer one is for other methods only: among those for host, then
+ * among those without a host. NULL: there is none. Arguments as above. */
+struct hs_route *hs_route_tree_find_for(const struct hs_route_tree *t, struct hs_view authority, struct hs_view path, unsigned id,
+                                        struct hs_view method);
 
 /* The route of a set for a method: a named one (GET's for HEAD, where HEAD has none) before one for every method; NULL when there is neither.
  * id and method are the request's. */

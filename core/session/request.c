@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/url.h"
+#include "http/response_head.h"
 #include "session/session_int.h"
 
 static bool
@@ -369,10 +370,21 @@ ec_httpsrv_request_subject_cn_get(ec_httpsrv_session *s)
     return NULL; /* no listener asks for client certificates: no transport speaks TLS */
 }
 
-void
-hs_session_set_username(ec_httpsrv_session *s, const char *user)
+int
+ec_httpsrv_request_username_set(ec_httpsrv_session *s, const char *user)
 {
-    s->username = user ? hs_arena_copy(&s->arena, hs_view_of(user)) : NULL;
+    if (over(s)) {
+        return EBADF;
+    }
+    if (user && !hs_field_value_ok(hs_view_of(user))) {
+        return EINVAL;
+    }
+    const char *copy = user ? hs_arena_copy(&s->arena, hs_view_of(user)) : NULL;
+    if (user && !copy) {
+        return ENOMEM;
+    }
+    s->username = copy;
+    return 0;
 }
 
 /* --- what dispatch found --- */
@@ -410,6 +422,24 @@ hs_session_change_route(ec_httpsrv_session *s, void *route, const struct hs_rout
     if (release) {
         release(former);
     }
+}
+
+void
+hs_session_set_guard(ec_httpsrv_session *s, void *guard)
+{
+    s->guard = guard;
+}
+
+void *
+hs_session_guard(ec_httpsrv_session *s)
+{
+    return s->guard;
+}
+
+void *
+hs_session_alloc(ec_httpsrv_session *s, size_t n)
+{
+    return hs_arena_zalloc(&s->arena, n);
 }
 
 void *

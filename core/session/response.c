@@ -381,6 +381,12 @@ ec_httpsrv_response_header_add(ec_httpsrv_session *s, const char *name, const ch
     return name && value ? hs_session_header_put(s, hs_view_of(name), hs_view_of(value), false) : EINVAL;
 }
 
+bool
+hs_session_body_called(ec_httpsrv_session *s)
+{
+    return s->body_called;
+}
+
 const char *
 hs_session_response_header(ec_httpsrv_session *s, const char *name)
 {

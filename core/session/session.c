@@ -240,6 +240,21 @@ hs_session_set_self_waiting(ec_httpsrv_session *s, bool on)
     s->self_waiting = on;
 }
 
+int
+hs_session_hand_over(ec_httpsrv_session *s)
+{
+    if (atomic_load(&s->suspend) != NOT_SUSPENDED) {
+        return EBUSY;
+    }
+    s->self_waiting = false;
+    s->armed = 0;
+    if (s->armed_io) {
+        session_disarm_io(s);
+    }
+    s->on_abort = NULL;
+    return 0;
+}
+
 /* --- the handler --- */
 
 bool
@@ -367,6 +382,9 @@ do_resume(ec_httpsrv_session *s)
         return;
     }
     int how = atomic_exchange(&s->suspend, NOT_SUSPENDED);
+    if (how == RESUME_FINISHED && s->guard) {
+        how = RESUME_AGAIN; /* an auth handler has to decide */
+    }
     if (how == RESUME_AGAIN && (!s->aborted || s->discard)) {
         session_run(s, false);
     } else if (how != NOT_SUSPENDED) { /* else its handler has said DONE after all */
@@ -404,7 +422,7 @@ ec_httpsrv_session_resume(ec_httpsrv_session *s, int finished)
     }
     if (hs_session_env_current() != s->env) {
         hs_loop_post(s->env->loop, &s->resume_post, on_resume_later, s);
-    } else if (finished && s->state == SESSION_SUSPENDED) {
+    } else if (finished && s->state == SESSION_SUSPENDED && !s->guard) {
         do_resume(s);
     } else {
         hs_deferred_init(&s->resume_later, on_resume_later, s);

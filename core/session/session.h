@@ -80,7 +80,16 @@ void hs_session_change_route(ec_httpsrv_session *sess, void *route, const struct
 void *hs_session_route(ec_httpsrv_session *sess);
 /* As ec_httpsrv_service_ctx_get, without a reference: borrowed until the request ends. */
 ec_blobject *hs_session_closure(ec_httpsrv_session *sess);
-void hs_session_set_username(ec_httpsrv_session *sess, const char *user);
+/* Dispatch's own, while an auth handler decides; else NULL. A session with one that is resumed is always dispatched again. */
+void hs_session_set_guard(ec_httpsrv_session *sess, void *guard);
+void *hs_session_guard(ec_httpsrv_session *sess);
+/* Another handler takes over within the same run: what the one before has armed, and its on_abort, are forgotten. 0; EBUSY: it has suspended the
+ * session. */
+int hs_session_hand_over(ec_httpsrv_session *sess);
+/* Zeroed memory of the request's own; NULL: there is none. */
+void *hs_session_alloc(ec_httpsrv_session *sess, size_t n);
+/* Whether a body function has been called. */
+bool hs_session_body_called(ec_httpsrv_session *sess);
 
 /* Response state as set so far (after the end: as sent). */
 int hs_session_status(ec_httpsrv_session *sess);

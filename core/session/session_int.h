@@ -116,6 +116,7 @@ struct _ec_httpsrv_session {
     const char *username;
     ec_sockaddr *peer, *local;
     void *route;
+    void *guard;
     const struct hs_route_options *options;
     void (*route_release)(void *route);
     ec_blobject *closure, *ctx;

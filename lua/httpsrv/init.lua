@@ -18,7 +18,7 @@ local concat, select, tostring = table.concat, select, tostring
 
 local M = {}
 
-M.register = route.register
+M.register, M.register_auth = route.register, route.register_auth
 M.DONE = route.DONE
 M.register_error, M.before, M.after = hooks.register_error, hooks.before, hooks.after
 M.register_control = control.register

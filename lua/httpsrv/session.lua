@@ -15,7 +15,7 @@ local methods = {}
 
 -- Those that are C functions as they stand.
 for _, name in ipairs {
-  "ctx", "detach", "finish", "path_rest", "request_method_get", "request_protocol_get", "request_path_get", "request_username_get",
+  "ctx", "detach", "finish", "path_rest", "request_method_get", "request_protocol_get", "request_path_get", "request_username_get", "request_username_set",
   "request_subject_cn_get", "request_url_get", "request_args", "request_header_get", "request_content_type_get",
   "request_peer_address", "request_local_address", "response_status_set", "response_status_set_std", "response_status_ok",
   "response_status_denied", "response_status_not_found", "response_status_error", "response_header_set", "response_header_add",
@@ -48,6 +48,11 @@ end
 
 --- The authenticated user, or nil.
 -- @function session:request_username_get
+
+--- Sets the user, as an auth handler does that returns true, user.
+-- @function session:request_username_set
+-- @tparam ?string user
+-- @return true; nil, message, code
 
 --- The verified client certificate's common name, or nil.
 -- @function session:request_subject_cn_get

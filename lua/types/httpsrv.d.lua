@@ -24,6 +24,14 @@ local httpsrv = {}
 ---@field client_half_close? "allow" a FIN while the handler waits is no abort
 ---@field on_abort? "continue" the handler runs to its end when the client goes away
 ---@field handler_timeout? number seconds
+---@field auth? httpsrv.auth_handler|false an auth handler of the route's own; false: open to all
+
+---Decides about a request: true[, user]; false (403); nil, challenge (401).
+---@alias httpsrv.auth_handler fun(sess: httpsrv.session): boolean|nil, string|string[]|nil
+
+---@class httpsrv.auth_options
+---@field host? string
+---@field exact? boolean
 
 ---@param method string|nil nil: every method
 ---@param path string base path
@@ -31,6 +39,14 @@ local httpsrv = {}
 ---@param options? httpsrv.route_options
 ---@return true
 function httpsrv.register(method, path, handler, options) end
+
+---Registers who decides about requests below a base path, before any handler or answer.
+---@param method string|nil nil: every method
+---@param path string base path
+---@param fn httpsrv.auth_handler may wait
+---@param options? httpsrv.auth_options
+---@return true
+function httpsrv.register_auth(method, path, fn, options) end
 
 ---@class httpsrv.hook_options
 ---@field path? string base path: only for requests to it and below
@@ -421,6 +437,9 @@ function session:request_protocol_get() end
 function session:request_path_get() end
 ---@return string?
 function session:request_username_get() end
+---@param user string|nil
+---@return true? ok, string? message, string? code
+function session:request_username_set(user) end
 ---@return string?
 function session:request_subject_cn_get() end
 ---@return httpsrv.url

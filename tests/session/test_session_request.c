@@ -198,7 +198,7 @@ is_kept(ec_httpsrv_session *s)
         assert_non_null(ec_httpsrv_request_method_get(s)); /* cached: must not be given out later */
         assert_int_equal(ec_httpsrv_request_header_get(s, "Host", &value), 0);
         assert_non_null(ec_httpsrv_request_peer_address(s));
-        hs_session_set_username(s, "user");
+        assert_int_equal(ec_httpsrv_request_username_set(s, "user"), 0);
         assert_int_equal(ec_httpsrv_response_header_set(s, "X-A", "b"), 0);
         if (suspends) {
             assert_int_equal(ec_httpsrv_session_suspend(s), 0);

@@ -36,6 +36,34 @@ typedef int (*ec_httpsrv_handler_func)(ec_httpsrv_session *sess);
 HTTPSRV_API int ec_httpsrv_register(const char *instance, const char *method, const char *path, int job_class, ec_blobject *closure,
                                     ec_httpsrv_handler_func handler);
 
+/* What an auth handler returns. Anything else is a mistake and answered 500.
+ *   NOT_AUTHENTICATED  401, with the challenges that the handler has added (ec_httpsrv_response_header_add(sess, "WWW-Authenticate", ...));
+ *                      without any it is DENIED, since a 401 must name one
+ *   LATER              after ec_httpsrv_session_suspend: it is called again after the resume (whose finished does not matter), or when what gave
+ *                      EAGAIN has come
+ *   DENIED             403
+ *   ALLOWED            the request goes on to its handler; response fields that have been set stay set
+ * DENIED and NOT_AUTHENTICATED leave a response alone whose status the handler has set itself (a redirect, a page of its own). */
+enum {
+    EC_HTTPSRV_AUTH_NOT_AUTHENTICATED = 0, /* EC_HTTPSRV_HANDLER_DONE does not let anybody in */
+    EC_HTTPSRV_AUTH_LATER = 1,
+    EC_HTTPSRV_AUTH_DENIED = 2,
+    EC_HTTPSRV_AUTH_ALLOWED = 3,
+};
+
+typedef int (*ec_httpsrv_auth_handler_func)(ec_httpsrv_session *sess);
+
+/* Registers who decides about requests below a base path, as ec_httpsrv_register does for handlers: of all that match host, path and method the one
+ * with the longest base path is asked, then one for the named method (GET's for HEAD, where HEAD has none) before one for every method. It is
+ * called on the event loop, before the handler and before any answer made without one (404, 405, OPTIONS), and again after each suspension until it has decided. While it
+ * runs service_ctx_get gives its closure and path_rest is relative to its path. "OPTIONS *" has no path and is answered without.
+ * Errors as ec_httpsrv_register. */
+HTTPSRV_API int ec_httpsrv_register_auth(const char *instance, const char *method, const char *path, ec_blobject *closure,
+                                         ec_httpsrv_auth_handler_func handler);
+/* Ours: the user that an auth handler has found (copied), for username_get and the access log; NULL for none.
+ * EINVAL (control characters), ENOMEM, EBADF. */
+HTTPSRV_API int ec_httpsrv_request_username_set(ec_httpsrv_session *sess, const char *user);
+
 /* The closure given at registration, with a reference added; NULL when there is none. */
 HTTPSRV_API ec_blobject *ec_httpsrv_service_ctx_get(ec_httpsrv_session *sess);
 /* Per-request state. get adds a reference; set takes one and drops it when the request ends; NULL clears. */
