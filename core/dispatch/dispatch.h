@@ -52,6 +52,7 @@ void hs_generation_seal(struct hs_generation *g);
 void hs_generation_each(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg);
 size_t hs_generation_count(const struct hs_generation *g);
 /* The auth registrations, in the same order. */
+size_t hs_generation_count_auth(const struct hs_generation *g);
 void hs_generation_each_auth(struct hs_generation *g, void (*fn)(const struct hs_registration *r, void *arg), void *arg);
 
 /* The dispatcher of one worker: implements struct hs_session_app over the current generation. */

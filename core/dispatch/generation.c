@@ -147,6 +147,12 @@ hs_generation_count(const struct hs_generation *g)
     return g->routes.n;
 }
 
+size_t
+hs_generation_count_auth(const struct hs_generation *g)
+{
+    return g->auths.n;
+}
+
 /* --- registering --- */
 
 /* A base path is one that a request's path can be: absolute and its own normalised form. 0, EINVAL, ENOMEM. */

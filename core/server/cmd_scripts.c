@@ -237,18 +237,31 @@ route_line(const struct hs_registration *r, void *arg)
 }
 
 static void
+head_line(const struct widths *w, const char *first)
+{
+    printf("%-*s  ", w->method, first);
+    if (w->hosts) {
+        printf("%-*s  ", w->host, "HOST");
+    }
+    printf("%-*s  %s\n", w->path, "PATH", "WHERE");
+}
+
+static void
 report_routes(struct look *k)
 {
+    struct hs_generation *g = k->scripts.generation;
     struct widths w = { .method = 6, .host = 4, .path = 4 };
 
-    hs_generation_each(k->scripts.generation, route_line, &w);
+    hs_generation_each(g, route_line, &w);
+    hs_generation_each_auth(g, route_line, &w);
     w.print = true;
-    printf("%-*s  ", w.method, "METHOD");
-    if (w.hosts) {
-        printf("%-*s  ", w.host, "HOST");
+    head_line(&w, "METHOD");
+    hs_generation_each(g, route_line, &w);
+    if (hs_generation_count_auth(g) != 0) {
+        printf("\n");
+        head_line(&w, "AUTH");
+        hs_generation_each_auth(g, route_line, &w);
     }
-    printf("%-*s  %s\n", w.path, "PATH", "WHERE");
-    hs_generation_each(k->scripts.generation, route_line, &w);
 }
 
 int

@@ -130,8 +130,8 @@ end]]
 -- @tparam string path
 -- @tparam function handler called with the session
 -- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit), handler_timeout = seconds, encoded_slash = true,
--- client_half_close = "allow", on_abort = "continue", auth = an auth handler of its own, or false: open to all. It counts as registered for the
--- route's base path, before one that is registered there.
+-- client_half_close = "allow", on_abort = "continue", auth = an auth handler of its own, or false: open to all. It counts as
+-- registered for the route's base path, before one that is registered there.
 function M.register(method, path, handler, opts)
   check_arguments("register", method, path, handler)
   local o = for_c(check("register", opts, options))
@@ -143,11 +143,11 @@ function M.register(method, path, handler, opts)
   return registered(where, ok, ref)
 end
 
---- Registers who decides about requests below a base path. Matched as handlers are: of those for the request's host, path and method the one with
--- the longest base path is asked (GET's for HEAD too), before the handler and before 404, 405 and answers to OPTIONS. Only while scripts are loaded.
--- fn(sess) may wait. It returns true[, user] to let the request go on; false for 403; nil, challenge for 401 with that
--- WWW-Authenticate field (a list of strings: several; without any it is 403). A response whose status it has set itself (a redirect)
--- is left alone when it returns false or nil. Errors, and values that mean nothing, are 500.
+--- Registers who decides about requests below a base path. Matched as handlers are: of those for the request's host, path and method
+-- the one with the longest base path is asked (GET's for HEAD too), before the handler and before 404, 405 and answers to OPTIONS.
+-- Only while scripts are loaded. fn(sess) may wait. It returns true[, user] to let the request go on; false for 403; nil, challenge
+-- for 401 with that WWW-Authenticate field (a list of strings: several; without any it is 403). A response whose status it has set
+-- itself (a redirect) is left alone when it returns false or nil. Errors, and values that mean nothing, are 500.
 -- @tparam ?string method nil: every method
 -- @tparam string path
 -- @tparam function fn

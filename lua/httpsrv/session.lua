@@ -15,10 +15,11 @@ local methods = {}
 
 -- Those that are C functions as they stand.
 for _, name in ipairs {
-  "ctx", "detach", "finish", "path_rest", "request_method_get", "request_protocol_get", "request_path_get", "request_username_get", "request_username_set",
-  "request_subject_cn_get", "request_url_get", "request_args", "request_header_get", "request_content_type_get",
-  "request_peer_address", "request_local_address", "response_status_set", "response_status_set_std", "response_status_ok",
-  "response_status_denied", "response_status_not_found", "response_status_error", "response_header_set", "response_header_add",
+  "ctx", "detach", "finish", "path_rest", "request_method_get", "request_protocol_get", "request_path_get",
+  "request_username_get", "request_username_set", "request_subject_cn_get", "request_url_get", "request_args",
+  "request_header_get", "request_content_type_get", "request_peer_address", "request_local_address", "response_status_set",
+  "response_status_set_std", "response_status_ok", "response_status_denied", "response_status_not_found", "response_status_error",
+  "response_header_set", "response_header_add",
 } do
   methods[name] = core[name]
 end
