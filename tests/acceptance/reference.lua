@@ -27,12 +27,14 @@ local function expect(what, wanted, got)
   if got ~= wanted then error(("%s\nprints\n%sinstead of\n%s"):format(what, got, wanted), 0) end
 end
 
--- Runs the commands of an example against a server at a unix socket.
-local function run_steps(example, socket)
+-- Runs the commands of an example against a server at a unix socket, which has its control socket beside it.
+local function run_steps(example, socket, control)
   -- The address stays what it is; the connection goes to this server.
-  local curl = ([[curl() { command curl -s --max-time 20 --unix-socket "%s" "$@"; }; ]]):format(socket)
+  local words = ([[curl() { command curl -s --max-time 20 --unix-socket "%s" "$@"; }
+    httpsrv() { verb=$1; shift; "$(readlink "/proc/$PPID/exe")" "$verb" --control "%s" "$@"; }
+  ]]):format(socket, control)
   for _, step in ipairs(example.steps) do
-    local _, output = support.shell(curl .. step.command)
+    local _, output = support.shell(words .. step.command)
     expect(step.command, lines(step.printed), (output:gsub("\r", ""):gsub("([^\n])$", "%1\n")))
   end
 end
@@ -52,9 +54,12 @@ local function run_lua(example)
     if status ~= 0 then error("exit status " .. tostring(status), 0) end
     return
   end
-  local server = assert(support.start({ ["example.lua"] = example.text }))
-  local ok, err = pcall(run_steps, example, server.socket)
+  local place = support.folder()
+  local control = place .. "/control"
+  local server = assert(support.start({ ["example.lua"] = example.text }, "--control", control))
+  local ok, err = pcall(run_steps, example, server.socket, control)
   local _, _, log = server:stop()
+  support.remove(place)
   if not ok then error(err .. "\n" .. log, 0) end
   check_log(example, log)
 end
@@ -80,7 +85,7 @@ local function run_c(example)
     end
     local child = assert(require("httpsrv").io.popen({ "sh", "-c", [[cd "$0" && exec ./example unix:"$0/socket" 2>log]], place }))
     support.eventually(function() return support.shell([[test -S "$1/socket"]], place) == 0 end)
-    local done, why = pcall(run_steps, example, place .. "/socket")
+    local done, why = pcall(run_steps, example, place .. "/socket", place .. "/control")
     child:kill(15)
     child:wait()
     local file = assert(io.open(place .. "/log"))
