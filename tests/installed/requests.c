@@ -118,6 +118,33 @@ body_and_trailers(ec_httpsrv_session *sess)
     return finish(sess);
 }
 
+/* --- authentication --- */
+
+static int
+authenticate(ec_httpsrv_session *sess)
+{
+    const char *user;
+
+    if (ec_httpsrv_request_header_get(sess, "X-User", &user) != 0) {
+        CHECK(ec_httpsrv_response_header_add(sess, "WWW-Authenticate", "X-User") == 0);
+        return EC_HTTPSRV_AUTH_NOT_AUTHENTICATED;
+    }
+    if (strcmp(user, "eve") == 0) {
+        return EC_HTTPSRV_AUTH_DENIED;
+    }
+    CHECK(ec_httpsrv_request_username_set(sess, "a\nb") == EINVAL && ec_httpsrv_request_username_set(sess, user) == 0);
+    return EC_HTTPSRV_AUTH_ALLOWED;
+}
+
+static int
+guarded(ec_httpsrv_session *sess)
+{
+    const char *user = ec_httpsrv_request_username_get(sess);
+
+    CHECK(user != NULL && strcmp(user, "ann") == 0);
+    return finish(sess);
+}
+
 static int
 routes(void *arg)
 {
@@ -126,7 +153,7 @@ routes(void *arg)
     static const struct {
         const char *path;
         ec_httpsrv_handler_func handler;
-    } all[] = { { "/head", head }, { "/string", body_string }, { "/spooled", body_spooled }, { "/trailers", body_and_trailers } };
+    } all[] = { { "/head", head }, { "/string", body_string }, { "/spooled", body_spooled }, { "/trailers", body_and_trailers }, { "/guarded", guarded } };
 
     (void)arg;
     int err = ec_httpsrv_register(NULL, NULL, "/contexts", ECTP_CLASS_SHORT_LIVED, closure, contexts);
@@ -134,6 +161,8 @@ routes(void *arg)
     for (size_t i = 0; i < sizeof all / sizeof *all && err == 0; i++) {
         err = ec_httpsrv_register(NULL, NULL, all[i].path, ECTP_CLASS_SHORT_LIVED, NULL, all[i].handler);
     }
+    err = err != 0 ? err : ec_httpsrv_register_auth(NULL, NULL, "/guarded", NULL, authenticate);
+    CHECK(ec_httpsrv_register_auth(NULL, NULL, "/guarded", NULL, authenticate) == EEXIST);
     CHECK(ec_httpsrv_register(NULL, NULL, "/head/", ECTP_CLASS_SHORT_LIVED, NULL, head) == EEXIST);
     CHECK(ec_httpsrv_register(NULL, NULL, "no/slash", ECTP_CLASS_SHORT_LIVED, NULL, head) == EINVAL);
     return err;
@@ -149,6 +178,10 @@ client(void)
     for (size_t i = 0; i < sizeof posts / sizeof *posts; i++) {
         CHECK(has_body(exchange(posts[i], "the body"), "checked"));
     }
+    CHECK(has_body(exchange("GET /guarded HTTP/1.1\r\nX-User: ann", NULL), "checked"));
+    CHECK(strncmp(exchange("GET /guarded HTTP/1.1\r\nX-User: eve", NULL), "HTTP/1.1 403 ", 13) == 0);
+    const char *r = exchange("GET /guarded/below HTTP/1.1", NULL);
+    CHECK(strncmp(r, "HTTP/1.1 401 ", 13) == 0 && strstr(r, "WWW-Authenticate: X-User\r\n") != NULL);
     CHECK(has_body(exchange("POST /trailers HTTP/1.1\r\nTransfer-Encoding: chunked", "3\r\nabc\r\n0\r\nX-Sum: 42\r\n\r\n"), "checked"));
 }
 
