@@ -135,5 +135,7 @@ void hs_lua_open_io_define(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_generator(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_child(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_control(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_lock(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_msys(lua_State *L, struct hs_lua_runtime *rt);
 
 #endif

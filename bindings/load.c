@@ -174,7 +174,7 @@ file_ended(struct hs_task *t, int status)
 
 static const struct hs_task_ops load_ops = { "load", file_ended };
 
-/* Compiles the next file onto a new task's stack. */
+/* Compiles the next file onto a new task's stack, on top of the function that runs it. */
 static int
 compile_file(lua_State *L) /* throws; l->task is set last */
 {
@@ -200,11 +200,15 @@ compile_file(lua_State *L) /* throws; l->task is set last */
         lua_call(L, 1, 0);
         lua_pop(L, 1);
     }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_core);
+    lua_getfield(L, -1, "run_file");
+    lua_replace(L, -2);
+    lua_insert(L, -2);
     l->task = hs_task_new(rt, L, &load_ops, l);
     if (l->task == NULL) {
         return luaL_error(L, "the runtime is closing");
     }
-    lua_xmove(L, l->task->co, 1);
+    lua_xmove(L, l->task->co, 2);
     return 0;
 }
 
@@ -283,7 +287,7 @@ step(void *arg)
         int err = hs_enter_protected(rt, l->exited != NULL ? prepare_script : compile_file, l, "load");
         l->next++;
         if (l->task != NULL) {
-            hs_task_start(l->task, l->exited != NULL ? 3 : 0);
+            hs_task_start(l->task, l->exited != NULL ? 3 : 1);
         } else {
             if (err != 0 && l->err == 0) {
                 l->err = err;

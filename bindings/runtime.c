@@ -146,6 +146,8 @@ open_state(lua_State *L)
     hs_lua_open_generator(L, rt);
     hs_lua_open_child(L, rt);
     hs_lua_open_control(L, rt);
+    hs_lua_open_lock(L, rt);
+    hs_lua_open_msys(L, rt);
     preload_embedded(L, rt);
     set_path(L, rt);
     lua_getglobal(L, "require");

@@ -105,6 +105,7 @@ retire(struct hs_task *t, bool reusable)
     rt->ntasks--;
     hs_live_add(HS_LIVE_TASK, -1);
     if (!reusable || rt->nspare >= MAX_SPARE) {
+        hs_lua_locks_end(t);
         drop_coroutine(t);
         free(t);
         return;

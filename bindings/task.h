@@ -14,6 +14,7 @@
 #include "bindings/internal.h"
 
 struct hs_io_box;
+struct hs_lua_lock;
 
 enum hs_task_state { HS_TASK_SPARE, HS_TASK_HELD, HS_TASK_READY, HS_TASK_RUNNING, HS_TASK_WAITING };
 
@@ -52,7 +53,8 @@ struct hs_task {
     bool started;
     bool raise; /* resume with the cancellation instead of wake_err */
     bool drop;  /* do not resume: it is over */
-    bool spoilt; /* its coroutine has an environment of its own (setfenv(0)): not used again */
+    bool spoilt; /* its coroutine has an environment of its own (setfenv(0)), or it has had locks: not used again */
+    LIST_HEAD(, hs_lua_lock) locks; /* that it has (lua_lock.c) */
 
     /* The wait. */
     void (*disarm)(struct hs_task *t);
@@ -109,6 +111,8 @@ void hs_task_unshield(struct hs_task *t);
 void hs_task_close_all(struct hs_lua_runtime *rt);
 /* Logs "what: message" with the traceback at level error; an uncaught cancellation is not logged. */
 void hs_task_log_error(struct hs_task *t, int status);
+/* Lets go of the locks that a task has (lua_lock.c). */
+void hs_lua_locks_end(struct hs_task *t);
 /* The run list's deferred call. */
 void hs_task_run_ready(void *arg);
 

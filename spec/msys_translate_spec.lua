@@ -82,6 +82,7 @@ describe("the manual's operators", function()
     assert.are.equal("script.lua:1: attempt to perform a bitwise operation on a table value", failure "return 1 << {}")
     assert.are.equal("script.lua:3: attempt to perform a bitwise operation on a string value", failure "return\n\n~'x'")
     assert.are.equal("script.lua:1: attempt to perform arithmetic on a boolean value", failure "return 1 \\ true")
+    assert.are.equal("script.lua:1: attempt to perform a bitwise operation on a nil value", failure "return 1 & nil")
   end)
 
   it("give one value, and see one of each operand", function()

@@ -27,4 +27,23 @@ function C.check_chunk(fn) return require("httpsrv.check")(fn) end
 --- The text of a file that has the word msys in it, as LuaJIT's source if it is written in the manual's Lua; else nil.
 function C.translate(text) return require("msys.translate").translate(text) end
 
+-- What is to be done when the file that is being run has been run to its end.
+local at_end
+
+--- Has fn() called then. False when no file is being run.
+function C.at_file_end(fn)
+  if not at_end then return false end
+  at_end[#at_end + 1] = fn
+  return true
+end
+
+--- Runs a script's file.
+function C.run_file(fn, ...)
+  at_end = {}
+  fn(...)
+  local fns = at_end
+  at_end = nil
+  for i = 1, #fns do fns[i]() end
+end
+
 return true

@@ -79,6 +79,6 @@ return function(argv, argc, first)
   if name == "-" then name = nil end
   local fn, err = C.loadfile(name, "t")
   if not fn then error(err, 0) end
-  fn(unpack(arg, 1, argc - 1 - script))
+  C.run_file(fn, unpack(arg, 1, argc - 1 - script))
   return 0
 end

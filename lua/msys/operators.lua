@@ -31,7 +31,8 @@ end
 local function other(event, kind, a, b)
   local fn = metamethod(a, event) or metamethod(b, event)
   if fn then return fn(a, b) end
-  local culprit = number_of(a) and b or a
+  local culprit = a
+  if number_of(a) then culprit = b end
   C.throw(("attempt to perform %s on a %s value"):format(kind, type(culprit)))
 end
 

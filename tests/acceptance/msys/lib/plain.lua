@@ -1,0 +1,2 @@
+-- LuaJIT's Lua: nothing of the manual's.
+return { mode = 0644 }
