@@ -279,11 +279,12 @@ hs_task_run(struct hs_task *t, int nargs)
 void
 hs_task_drop(struct hs_task *t)
 {
+    struct hs_lua_runtime *rt = t->rt;
     assert(t->state == HS_TASK_WAITING);
-    t->rt->busy++;
-    finish(t, HS_TASK_DROPPED);
-    if (--t->rt->busy == 0) {
-        hs_runtime_left(t->rt);
+    rt->busy++;
+    finish(t, HS_TASK_DROPPED); /* t is gone */
+    if (--rt->busy == 0) {
+        hs_runtime_left(rt);
     }
 }
 
