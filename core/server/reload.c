@@ -227,9 +227,16 @@ keep_limit(struct httpsrv_server *s)
 
 /* --- from one to the next --- */
 
+/* The reload under way has ended. */
 static void
 tell(struct httpsrv_server *s, int err)
 {
+    struct server_reload_waiter *w;
+
+    while ((w = TAILQ_FIRST(&s->reload.current)) != NULL) {
+        TAILQ_REMOVE(&s->reload.current, w, link);
+        w->fn(w->arg, err);
+    }
     if (s->reloaded != NULL) {
         s->reloaded(s->on_reload_arg, err);
     }
@@ -264,6 +271,7 @@ begin(struct httpsrv_server *s)
 
     r->wanted = false;
     r->loaded = false;
+    TAILQ_CONCAT(&r->current, &r->later, link);
     r->place = calloc(1, sizeof *r->place);
     if (r->place == NULL) {
         s->error[0] = '\0';
@@ -330,6 +338,17 @@ httpsrv_server_reload(struct httpsrv_server *s)
     return 0;
 }
 
+int
+server_reload_ask(struct httpsrv_server *s, struct server_reload_waiter *w)
+{
+    int err = httpsrv_server_reload(s);
+
+    if (err == 0) {
+        TAILQ_INSERT_TAIL(&s->reload.later, w, link);
+    }
+    return err;
+}
+
 unsigned long
 httpsrv_server_generation(const struct httpsrv_server *s)
 {
@@ -348,6 +367,8 @@ void
 server_reload_init(struct httpsrv_server *s)
 {
     TAILQ_INIT(&s->reload.formers);
+    TAILQ_INIT(&s->reload.current);
+    TAILQ_INIT(&s->reload.later);
     hs_deferred_init(&s->reload.soon, step, s);
     hs_timer_init(&s->reload.timer, s->loop, step, s);
 }
@@ -370,6 +391,7 @@ server_reload_cancel(struct httpsrv_server *s)
     free(r->place);
     r->place = NULL;
     r->loading = r->loaded = r->wanted = false;
+    TAILQ_CONCAT(&r->current, &r->later, link);
     if (told) {
         tell(s, ECANCELED);
     }

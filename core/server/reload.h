@@ -10,6 +10,14 @@
 struct httpsrv_server;
 struct former;
 
+/* Whoever waits for the end of a reload that begins after it has asked. Its owner's; in no list any more when fn is called, from the loop. */
+struct server_reload_waiter {
+    TAILQ_ENTRY(server_reload_waiter) link;
+    void (*fn)(void *arg, int err); /* err as for httpsrv_server_on_reload */
+    void *arg;
+};
+TAILQ_HEAD(server_reload_waiters, server_reload_waiter);
+
 struct server_reload {
     struct hs_scripts next; /* being loaded */
     struct former *place;   /* for the current generation, once next takes over: made before anything is begun */
@@ -17,6 +25,7 @@ struct server_reload {
     bool loaded; /* with err */
     int err;
     bool wanted;                     /* one more, when nothing is in the way */
+    struct server_reload_waiters current, later; /* for the one under way, for the one that is wanted */
     TAILQ_HEAD(, former) formers;    /* oldest first */
     size_t live;                     /* of them, but for those that have been given up */
     size_t ending;                   /* of these: their requests are being ended */
@@ -34,6 +43,9 @@ int server_load(struct httpsrv_server *s, hs_lua_done_func *done, struct hs_scri
 void server_make_current(struct httpsrv_server *s);
 /* The server has begun to serve: a reload that was asked for before can begin. */
 void server_reload_resume(struct httpsrv_server *s);
+/* Asks for a reload and to be told of it, which happens in any case, at the latest when the server has stopped. 0; EBUSY as httpsrv_server_reload, and then fn
+ * is not called. */
+int server_reload_ask(struct httpsrv_server *s, struct server_reload_waiter *w);
 /* No generation is built any more: the reload under way is given up, whoever waits for it is told. */
 void server_reload_cancel(struct httpsrv_server *s);
 /* Whether a former generation is still being unloaded; server_step_soon is called when none is any more. */

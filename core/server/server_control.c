@@ -40,7 +40,48 @@ command_status(struct httpsrv_server *s, struct hs_control_call *call)
         hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", address);
     }
     hs_control_printf(call, HS_CONTROL_OUT, "routes %zu\nconnections %zu\nrequests %zu\n", hs_server_routes(s), connections, requests);
+    hs_control_printf(call, HS_CONTROL_OUT, "generation %lu\ngenerations %zu\n", httpsrv_server_generation(s), hs_server_generations(s));
     hs_control_end(call, 0);
+}
+
+/* Ended when the reload has, also when its client does not wait so long. */
+struct reload_call {
+    struct server_reload_waiter waiter;
+    struct httpsrv_server *server;
+    struct hs_control_call *call;
+};
+
+static void
+reload_ended(void *arg, int err)
+{
+    struct reload_call *r = arg;
+
+    if (err == 0) {
+        hs_control_printf(r->call, HS_CONTROL_OUT, "generation %lu, %zu routes\n", httpsrv_server_generation(r->server), hs_server_routes(r->server));
+    } else {
+        hs_control_printf(r->call, HS_CONTROL_ERR, "httpsrv: reload failed, everything stays as it was: %s\n",
+                          err == ECANCELED ? "the server stops" : httpsrv_server_error(r->server));
+    }
+    hs_control_end(r->call, err == 0 ? 0 : 1);
+    free(r);
+}
+
+static void
+command_reload(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    struct reload_call *r = calloc(1, sizeof *r);
+
+    if (r == NULL) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: reload: %s\n", strerror(ENOMEM));
+        hs_control_end(call, 1);
+        return;
+    }
+    *r = (struct reload_call){ .waiter = { .fn = reload_ended, .arg = r }, .server = s, .call = call };
+    if (server_reload_ask(s, &r->waiter) != 0) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: reload: %s\n", httpsrv_server_error(s));
+        hs_control_end(call, 1);
+        free(r);
+    }
 }
 
 static void
@@ -58,6 +99,7 @@ static const struct own_command {
     void (*run)(struct httpsrv_server *s, struct hs_control_call *call);
 } commands[] = {
     { "help", "list the commands", command_help },
+    { "reload", "load the scripts anew and say how it ended", command_reload },
     { "status", "what the server is and does, a name and a value on each line", command_status },
     { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
 };

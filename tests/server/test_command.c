@@ -207,6 +207,7 @@ help_lists_commands_and_settings(void **state)
     assert_non_null(strstr(text, "Usage: httpsrv COMMAND"));
 }
 
+/* proves: httpsrv_version */
 static void
 versions_agree(void **state)
 {

@@ -5,6 +5,7 @@
 
 #include "server_world.h"
 
+/* proves: httpsrv_server_stop */
 static void
 ruling_23_nothing_to_drain_stops_soon(void **state)
 {
@@ -139,6 +140,7 @@ a_handler_may_stop_the_server(void **state)
     world_free(&w);
 }
 
+/* proves: httpsrv_server_free */
 static void
 freed_in_every_state(void **state)
 {
@@ -187,6 +189,7 @@ on_attached_stopped(void *arg)
     (void)event_base_loopbreak(hs_loop_base(hs_server_loop(w->server)));
 }
 
+/* proves: httpsrv_server_attach, httpsrv_server_on_state */
 static void
 attached_to_a_base_of_the_callers(void **state)
 {

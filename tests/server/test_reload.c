@@ -74,6 +74,7 @@ world_of(struct world *w, const char *scripts, const char *generations)
     if (generations != NULL) {
         assert_int_equal(httpsrv_server_set(w->server, "generations", generations), 0);
     }
+    assert_int_equal(httpsrv_server_set(w->server, "log-level", "error"), 0);
     assert_int_equal(httpsrv_server_generation(w->server), 0);
     assert_int_equal(httpsrv_server_start(w->server, scripts), 0);
     turn(w);

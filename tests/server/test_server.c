@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "server_world.h"
 
+/* proves: httpsrv_server_on_load, httpsrv_server_address */
 static void
 serves_c_handlers(void **state)
 {
@@ -44,6 +45,7 @@ connections_wait_until_it_is_started(void **state)
     world_free(&w);
 }
 
+/* proves: httpsrv_server_set, httpsrv_server_start, httpsrv_server_error */
 static void
 settings_by_name(void **state)
 {
@@ -88,6 +90,7 @@ the_log_level_is_in_force_from_the_start(void **state)
     hs_log_set_level(before);
 }
 
+/* proves: httpsrv_server_new, httpsrv_server_listen */
 static void
 errors_at_start_say_what_is_wrong(void **state)
 {
@@ -110,6 +113,56 @@ errors_at_start_say_what_is_wrong(void **state)
     assert_int_equal(httpsrv_server_listen(w.server, w.address), 0);
     assert_int_equal(httpsrv_server_start(w.server, "/dev/null"), EINVAL);
     assert_string_equal(httpsrv_server_error(w.server), "cannot serve /dev/null: not a directory or a file");
+    world_free(&w);
+}
+
+static struct httpsrv_server *stop_when_ready;
+
+static void
+stop_it(void *arg, int err)
+{
+    on_ready(arg, err);
+    httpsrv_server_stop(stop_when_ready, 0);
+}
+
+/* proves: httpsrv_server_run */
+static void
+runs_until_it_has_stopped(void **state)
+{
+    (void)state;
+    struct world w;
+    memset(&w, 0, sizeof w);
+    (void)snprintf(w.address, sizeof w.address, "unix:@test-server-%d-run", (int)getpid());
+    assert_int_equal(httpsrv_server_new(&w.server), 0);
+    httpsrv_server_on_load(w.server, routes, NULL);
+    httpsrv_server_on_state(w.server, stop_it, on_stopped, &w);
+    assert_int_equal(httpsrv_server_listen(w.server, w.address), 0);
+    assert_int_equal(httpsrv_server_run(w.server), EINVAL); /* not started */
+    assert_int_equal(httpsrv_server_start(w.server, NULL), 0);
+    stop_when_ready = w.server;
+    assert_int_equal(httpsrv_server_run(w.server), 0);
+    assert_int_equal(w.ready, 1);
+    assert_int_equal(w.stopped, 1);
+    world_free(&w);
+}
+
+/* proves: httpsrv_server_config */
+static void
+a_configuration_file_is_read(void **state)
+{
+    (void)state;
+    static const char text[] = "return { max_body = '2K' }\n";
+    char path[] = "/tmp/test_server_XXXXXX";
+    struct world w;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    (void)close(fd);
+    world_new(&w);
+    assert_int_equal(httpsrv_server_config(w.server, path), 0);
+    assert_int_equal(hs_server_settings(w.server)->max_body, 2048);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(httpsrv_server_config(w.server, path), ENOENT);
     world_free(&w);
 }
 
@@ -218,6 +271,8 @@ main(void)
         cmocka_unit_test(settings_by_name),
         cmocka_unit_test(the_log_level_is_in_force_from_the_start),
         cmocka_unit_test(errors_at_start_say_what_is_wrong),
+        cmocka_unit_test(runs_until_it_has_stopped),
+        cmocka_unit_test(a_configuration_file_is_read),
         cmocka_unit_test(what_on_load_gives_fails_the_start),
         cmocka_unit_test(requests_are_shown),
         cmocka_unit_test(sigpipe_is_ignored_unless_handled),

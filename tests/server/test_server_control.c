@@ -57,14 +57,15 @@ answers_for_itself(void **state)
 {
     (void)state;
     struct world w;
-    char line[160];
+    char line[200];
     world_new(&w);
     set_control(&w, path);
     start(&w);
     int fd = client(&w);
     assert_non_null(strstr(get(&w, fd, "/hello"), "hello"));
     const char *text = ask(&w, "status");
-    (void)snprintf(line, sizeof line, "version %s\npid %ld\nstate serving\nlisten %s\nroutes 4\nconnections 1\nrequests 0\n#0", httpsrv_version(),
+    (void)snprintf(line, sizeof line, "version %s\npid %ld\nstate serving\nlisten %s\nroutes 4\nconnections 1\nrequests 0\ngeneration 1\n"
+                   "generations 1\n#0", httpsrv_version(),
                    (long)getpid(), w.address);
     assert_string_equal(text, line);
     assert_non_null(strstr(ask(&w, "help"), "  stop       "));
@@ -96,6 +97,34 @@ stops(void **state)
     }
     assert_int_equal(w.stopped, 1);
     assert_int_equal(access(path, F_OK), -1);
+    world_free(&w);
+}
+
+static int
+fail_to_load(void *arg)
+{
+    (void)arg;
+    return EPERM;
+}
+
+static void
+reloads(void **state)
+{
+    (void)state;
+    struct world w;
+    world_new(&w);
+    set_control(&w, path);
+    start(&w);
+    assert_string_equal(ask(&w, "reload"), "generation 2, 4 routes\n#0");
+    httpsrv_server_on_load(w.server, fail_to_load, NULL);
+    assert_string_equal(ask(&w, "reload"),
+                        "httpsrv: reload failed, everything stays as it was: cannot load: Operation not permitted\n#1");
+    assert_non_null(strstr(ask(&w, "status"), "generation 2\ngenerations 1\n"));
+    int fd = client(&w);
+    assert_non_null(strstr(get(&w, fd, "/hello"), "hello"));
+    assert_string_equal(ask(&w, "stop"), "#0");
+    assert_string_equal(ask(&w, "reload"), "httpsrv: reload: the server stops\n#1");
+    (void)close(fd);
     world_free(&w);
 }
 
@@ -196,6 +225,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_for_itself),
         cmocka_unit_test(stops),
+        cmocka_unit_test(reloads),
         cmocka_unit_test(there_is_none_unless_one_is_wanted),
         cmocka_unit_test(a_place_that_was_asked_for_must_be_had),
     };
