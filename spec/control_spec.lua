@@ -29,6 +29,7 @@ describe("httpsrv ctl", function()
         httpsrv.log("info", "stay has ended")
         error(err, 0)
       end)
+      httpsrv.register_control("whine", function(cc) cc:print("heard") cc:complain("not", "heard") end)
       httpsrv.register_control("much", function(cc) for _ = 1, 2000 do print(("x"):rep(999)) end end)
       httpsrv.register_control("fail", function() cc = nil; local x = nil; x() end)
     ]] }, "--control", control))
@@ -50,6 +51,13 @@ describe("httpsrv ctl", function()
     local status, text = ctl("show", "a b", "", "--x")
     assert.are.equal(0, status)
     assert.are.equal("words\t4\n-1\tnil\n0\tshow\n1\ta b\n2\t\n3\t--x\n4\tnil\ncommand show\n", text)
+  end))
+
+  -- proves: command:complain
+  it("keeps stdout and stderr apart", timed(function()
+    local script = 'exec "$(readlink "/proc/$PPID/exe")" "$@" 2>&1 >/dev/null'
+    assert.are.same({ 0, "not\theard\n" }, { support.shell(script, "ctl", "--control", control, "whine") })
+    assert.are.same({ 0, "heard\nnot\theard\n" }, { ctl("whine") })
   end))
 
   it("ends with the command's status", timed(function()

@@ -51,4 +51,22 @@ describe("types", function()
   end)
 
   it("are Lua", function() assert(loadstring(text)) end)
+
+  it("have the manual's spelling too", function()
+    local httpsrv_text = text
+    local file = assert(io.open("lua/types/msys.d.lua"))
+    text = file:read("*a")
+    file:close()
+    local msys, thread = require "msys", require "thread"
+    assert.are.same(functions(msys), declared("msys"))
+    for _, name in ipairs { "httpsrv", "core", "timer", "threadpool" } do
+      assert.are.same(functions(msys[name] or {}), declared("msys%." .. name), name)
+    end
+    assert.are.same(functions(require("msys.lib.string").methods), declared("ec_string"))
+    assert.are.same(functions(thread), declared("thread"))
+    assert.are.same(functions(thread.mutex_meta.__index), declared("mutex"))
+    local plain = text:gsub("function msys%.%w+%.", "function msys.")
+    text = httpsrv_text
+    assert(loadstring(plain))
+  end)
 end)
