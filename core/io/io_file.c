@@ -370,3 +370,11 @@ hs_io_file_new(int fd, const struct stat *st, int options, bool temporary)
     f->x.pub.io.fd = fd;
     return &f->x.pub;
 }
+
+void
+hs_io_file_share(io_object *io, const struct stat *st)
+{
+    struct hs_file *file = ((struct hs_file_io *)io)->file;
+    file->dev = st->st_dev;
+    file->ino = st->st_ino;
+}

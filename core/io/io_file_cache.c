@@ -1,6 +1,7 @@
 /* io_file_cache.c - files and the page cache: what of a file is in memory, having the rest read by the IO pool, windows for sendfile.
  * A window is offered when all its pages are counted (cachestat(2)) and its last byte can be read without waiting, or
- * when the pool has just read it. A job holds references of the io and of the descriptor. */
+ * when the pool has just read it. What was found is remembered for a moment by the file's number, so that a file that is
+ * asked for many times a second is looked at a few times. A job holds references of the io and of the descriptor. */
 #include <errno.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #define WINDOW_MIN ((size_t)64 * 1024)    /* the shortest beginning of a window that is looked for */
 #define PROBE_STEP ((size_t)16 * 1024)
 #define RESIDENT_FOR HS_SEC               /* how long a window is believed to have stayed in the page cache */
+#define SHARED_FOR (HS_SEC / 10)          /* the same where another io has looked */
+#define SHARED_MAX 64                     /* files of which that is remembered; a power of two */
 #define SCRATCH 32768                     /* stack of pool threads used while fetching */
 
 /* cachestat(2), Linux 6.5; not in every libc. */
@@ -118,6 +121,59 @@ fetch_run(struct hs_job *job)
     }
 }
 
+/* What ios of this thread have found out, by file. A number that has been given to another file is told by its age alone: a file is not
+ * deleted, another written in its place and thrown out of memory within SHARED_FOR. */
+struct shared {
+    dev_t dev;
+    ino_t ino;
+    off_t from, to;
+    int64_t at; /* of the oldest part */
+};
+
+static _Thread_local struct shared shared_of[SHARED_MAX];
+
+static struct shared *
+shared_slot(const struct hs_file *file)
+{
+    return &shared_of[(file->ino ^ file->ino >> 8 ^ file->dev) & (SHARED_MAX - 1)];
+}
+
+static bool
+is_shared(const struct shared *k, const struct hs_file *file, int64_t now)
+{
+    return k->ino == file->ino && k->dev == file->dev && now - k->at <= SHARED_FOR && now >= k->at;
+}
+
+/* from..to is in memory as of now. */
+static void
+share(const struct hs_file *file, off_t from, off_t to, int64_t now)
+{
+    struct shared *k = shared_slot(file);
+    if (file->ino == 0) {
+        return;
+    }
+    if (is_shared(k, file, now) && from <= k->to && to >= k->from) {
+        k->from = from < k->from ? from : k->from;
+        k->to = to > k->to ? to : k->to;
+    } else {
+        *k = (struct shared){ .dev = file->dev, .ino = file->ino, .from = from, .to = to, .at = now };
+    }
+}
+
+/* Another io may have looked at what f is about to send. */
+static bool
+know_from_others(struct hs_file_io *f, int64_t now)
+{
+    const struct shared *k = shared_slot(f->file);
+    if (f->file->ino == 0 || !is_shared(k, f->file, now) || f->pos < k->from || f->pos >= k->to) {
+        return false;
+    }
+    f->resident_from = k->from;
+    f->resident_to = k->to;
+    f->resident_at = k->at;
+    return true;
+}
+
 /* The window that was read is where the known ones end, or a new one. */
 static void
 note_resident(struct hs_file_io *f, off_t from, size_t n)
@@ -127,6 +183,7 @@ note_resident(struct hs_file_io *f, off_t from, size_t n)
     }
     f->resident_to = from + (off_t)n;
     f->resident_at = hs_loop_now(hs_loop_current());
+    share(f->file, from, f->resident_to, f->resident_at);
 }
 
 static void
@@ -263,7 +320,8 @@ static int
 window_resident(struct hs_file_io *f, size_t n, size_t *len)
 {
     int64_t now = hs_loop_now(hs_loop_current());
-    if (f->pos >= f->resident_from && f->pos < f->resident_to && now - f->resident_at <= RESIDENT_FOR) {
+    bool known_before = f->pos >= f->resident_from && f->pos < f->resident_to && now - f->resident_at <= RESIDENT_FOR;
+    if (known_before || (!hs_file_fetching(f) && know_from_others(f, now))) {
         off_t known = f->resident_to - f->pos;
         *len = known < (off_t)n ? (size_t)known : n;
         fetch_ahead(f);
@@ -284,6 +342,7 @@ window_resident(struct hs_file_io *f, size_t n, size_t *len)
         f->resident_from = f->pos;
         f->resident_to = f->pos + (off_t)*len;
         f->resident_at = now;
+        share(f->file, f->pos, f->resident_to, now);
         return 0;
     }
     f->next_window = f->next_window == 0 ? WINDOW_FIRST : f->next_window;

@@ -12,6 +12,8 @@
 struct hs_file {
     int ref; /* atomic */
     int fd;
+    dev_t dev; /* by which ios share what they know of the page cache; ino 0: they do not */
+    ino_t ino;
     bool temporary;
     bool append;
     /* Found out on the way, in any clone's thread; never cleared. */

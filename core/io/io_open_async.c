@@ -277,8 +277,12 @@ open_cached(const char *name, int options, int mode, io_object **io)
         close(fd);
         return err;
     }
-    if (S_ISREG(st.st_mode) && !opens_locally(fd, st.st_dev)) {
-        no_cached_open = true;
+    if (S_ISREG(st.st_mode)) {
+        if (opens_locally(fd, st.st_dev)) {
+            hs_io_file_share(*io, &st);
+        } else {
+            no_cached_open = true;
+        }
     }
     *io = hs_io_opened(*io, name, options, mode, NULL);
     return *io != NULL ? 0 : errno;

@@ -35,8 +35,8 @@ total_length(ec_httpsrv_session *s)
     {
         int64_t n = g->len - g->off;
         if (g->io) {
-            n = hs_io_remaining(g->io);
-            g->left = n;
+            g->left = g->left < 0 ? hs_io_remaining(g->io) : g->left; /* prime() may have looked just now */
+            n = g->left;
         }
         if (n < 0 || total > INT64_MAX - n) {
             return -1;
@@ -373,7 +373,8 @@ pump_io(ec_httpsrv_session *s, size_t *budget)
 static enum step
 prime_front(ec_httpsrv_session *s, struct segment *g)
 {
-    if (hs_io_remaining(g->io) >= 0) {
+    g->left = hs_io_remaining(g->io);
+    if (g->left >= 0) {
         return STEP_ON; /* its size is known, it is ready */
     }
     struct segment *bytes = segment_new(s->env, PRIME_SIZE, false);

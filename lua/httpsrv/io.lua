@@ -162,6 +162,7 @@ methods.clone = C.io_clone
 C.io_meta.__index = methods
 
 -- Schemes defined by scripts: name -> methods.
+local SLASH = ("/"):byte()
 local schemes = {}
 
 local modes = {
@@ -200,14 +201,17 @@ function M.open(name, mode, perm)
   if mode == nil then
     flags = M.O_RDONLY
   elseif type(mode) == "string" then
-    flags = modes[(mode:gsub("b", "", 1))]
+    flags = modes[mode] or modes[(mode:gsub("b", "", 1))]
   end
   if type(flags) ~= "number" then C.arg_error(2, "open", "mode or flags expected") end
   if perm == nil then perm = 438 end
-  local scheme = name:match("^([%a][%w+.-]*)://")
-  local def = scheme and schemes[scheme]
-  if def then return open_defined(def, name, flags, perm) end
-  local path = C.io_path(name)
+  local path = name
+  if name:byte() ~= SLASH then -- most names begin with one, and nothing else has to be looked at
+    local scheme = name:match("^([%a][%w+.-]*)://")
+    local def = scheme and schemes[scheme]
+    if def then return open_defined(def, name, flags, perm) end
+    path = C.io_path(name)
+  end
   local io, msg, code = open_once(path, flags, perm)
   if not io and (code == "EMFILE" or code == "ENFILE") then
     collectgarbage() -- ios that nobody holds any more still have their descriptors

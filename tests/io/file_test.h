@@ -126,8 +126,8 @@ remove_files(void **state)
     return 0;
 }
 
-static inline int
-file_set_up(void **state)
+static inline void
+calls_set_up(void)
 {
     nowait_err = 0;
     nowait_misses = 0;
@@ -135,7 +135,20 @@ file_set_up(void **state)
     eintr = 0;
     pread_err = 0;
     preads = nowaits = 0;
+}
+
+static inline int
+file_set_up(void **state)
+{
+    calls_set_up();
     return io_set_up(state);
+}
+
+static inline int
+file_set_up_test_clock(void **state)
+{
+    calls_set_up();
+    return io_set_up_test_clock(state);
 }
 
 static inline int
@@ -190,6 +203,7 @@ assert_big(io_object *io, size_t step)
 }
 
 #define file_test(f) cmocka_unit_test_setup_teardown(f, file_set_up, io_tear_down)
+#define file_test_clock(f) cmocka_unit_test_setup_teardown(f, file_set_up_test_clock, io_tear_down)
 #define file_test_no_loop(f) cmocka_unit_test_setup_teardown(f, file_set_up_no_loop, io_tear_down)
 
 #endif

@@ -226,6 +226,86 @@ ruling_18_pages_under_read_ahead_do_not_count(void **state)
     io_wrapper_delref(io);
 }
 
+/* As handlers open files; NULL when that cannot be had at once here. */
+static io_object *
+open_at_once(const char *path)
+{
+    struct hs_io_open_job *job;
+    io_object *io;
+    if (hs_io_open_start(path, O_RDONLY, 0, NULL, NULL, &job, &io) == 0) {
+        return io;
+    }
+    hs_io_open_cancel(job);
+    print_message("this kernel or file system does not open from memory alone\n");
+    return NULL;
+}
+
+/* The length of the first window of a file that is opened now, and in *looks how often the page cache was asked. */
+static size_t
+first_window(const char *path, off_t pos, int *looks)
+{
+    struct hs_io_window w = { 0 };
+    io_object *io = open_at_once(path);
+    assert_non_null(io);
+    assert_int_equal(io_wrapper_lseek(io, pos, SEEK_SET), pos);
+    nowaits = 0;
+    int err = hs_io_window(io, (size_t)1 << 20, &w);
+    *looks = nowaits;
+    assert_true(err == 0 || err == EAGAIN);
+    io_wrapper_delref(io);
+    return w.len;
+}
+
+static void
+ruling_18_what_one_io_has_seen_another_believes_for_a_moment(void **state)
+{
+    const off_t mib = 1 << 20;
+    int looks;
+    (void)state;
+    io_wrapper_delref(open_warm());
+    io_object *io = open_at_once(big_path);
+    if (io == NULL) {
+        skip();
+    }
+    io_wrapper_delref(io);
+    assert_int_equal(first_window(big_path, 0, &looks), mib);
+    assert_int_equal(looks, 1);
+    assert_int_equal(first_window(big_path, 0, &looks), mib);
+    assert_int_equal(looks, 0);
+    assert_int_equal(first_window(big_path, mib - 10, &looks), 10); /* as far as was seen */
+    assert_int_equal(looks, 0);
+    assert_int_equal(first_window(big_path, 3 * mib, &looks), mib); /* not what was not seen */
+    assert_int_equal(looks, 1);
+    assert_int_equal(first_window(big_path, 2 * mib, &looks), mib); /* before it, joined to it */
+    assert_int_equal(looks, 1);
+    assert_int_equal(first_window(big_path, 3 * mib + mib / 2, &looks), mib / 2);
+    assert_int_equal(looks, 0);
+    hs_loop_advance(loop, HS_SEC / 10 + 1);
+    assert_int_equal(first_window(big_path, 2 * mib, &looks), mib); /* the moment is over */
+    assert_int_equal(looks, 1);
+
+    /* another file with the same bytes is another file; one that took its name is, too */
+    char path[64];
+    make_file(path, "/tmp", big, 100000);
+    assert_int_equal(first_window(path, 0, &looks), 100000);
+    assert_int_equal(looks, 1);
+    char copy[64];
+    make_file(copy, "/tmp", big, 200000);
+    assert_int_equal(rename(copy, path), 0);
+    assert_int_equal(first_window(path, 0, &looks), 200000);
+    assert_int_equal(looks, 1);
+    assert_int_equal(truncate(path, 1000), 0);
+    assert_int_equal(first_window(path, 0, &looks), 1000);
+    unlink(path);
+
+    /* and what has left memory is not sent from the loop for longer than that */
+    if (drop_cache(big_path)) {
+        hs_loop_advance(loop, HS_SEC / 10 + 1);
+        nowait_misses = 1;
+        assert_int_equal(first_window(big_path, 2 * mib, &looks), 0);
+    }
+}
+
 static void
 ruling_18_without_cachestat_windows_are_probed(void **state)
 {
@@ -309,6 +389,7 @@ main(void)
         file_test(ruling_18_pages_under_read_ahead_do_not_count),
         file_test_no_loop(ruling_18_without_a_loop_windows_are_not_looked_at),
         file_test(some_ios_have_no_windows),
+        file_test_clock(ruling_18_what_one_io_has_seen_another_believes_for_a_moment),
         file_test(ruling_18_without_cachestat_windows_are_probed), /* last */
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -28,7 +28,8 @@ class Callgrind:
         self.out.mkdir(parents=True, exist_ok=True)
         for old in self.out.glob("*.out*"):
             old.unlink()
-        wrap = [self.tool.path, "--tool=callgrind", "--quiet", f"--callgrind-out-file={self.out}/all.out"]
+        wrap = [self.tool.path, "--tool=callgrind", "--quiet", f"--callgrind-out-file={self.out}/all.out",
+                "--compress-strings=no", "--compress-pos=no"]  # later dumps would refer to the names in the first
         self.process = server.start(wrap, wait=60.0, environment={**self.tool.environment, **(environment or {})})
         self.dumps = 0
 
@@ -54,10 +55,12 @@ class Callgrind:
         import os
         return {**os.environ, **self.tool.environment}
 
-    def count(self, workload, scale=1.0):
-        """Instructions per request. The tree of the long run is kept as callgrind/SERVER/WORKLOAD.out."""
-        warm, short, long = (max(8, int(number * scale)) for number in workload.counts)
-        with ClosedLoop(self.process.port, workload.request_file(), workload.connections, workload.pipeline) as load:
+    def count(self, workload, scale=1.0, exactly=None):
+        """Instructions per request. The tree of the long run is kept as callgrind/SERVER/WORKLOAD.out. exactly: so many requests
+        to warm up, in the short and in the long run, instead of the workload's."""
+        warm, short, long = exactly or (max(8, int(number * scale)) for number in workload.counts)
+        with ClosedLoop(self.process.port, workload.request_file(), workload.connections, workload.pipeline,
+                        patience=600) as load:
             load.requests(warm)
             self._dump()[1].unlink()
             load.requests(short)

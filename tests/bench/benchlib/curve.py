@@ -1,4 +1,5 @@
-"""Curves: the cost per request at several points, measured in interleaved rounds, and whether it is flat."""
+"""Curves: the cost per request at several points, and whether it is flat. User instructions decide where they were counted: they
+have no noise. CPU time, measured in interleaved rounds, has the kernel's part in it and that of caches."""
 
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ class Point:
     process: object = field(repr=False)
     workload: object = field(repr=False)
     requests: int = 0          # an exact number instead of a time
+    counts: tuple = None       # requests to count instructions over, instead of the workload's
     unit: float = 1.0
     compared: bool = True
     rounds: list = field(default_factory=list)
@@ -68,8 +70,13 @@ def result(title, points, unit="request"):
         rows.append({"label": point.label, "cpu_us": summary(point.rounds), "ratio": ratio, "rounds": point.rounds,
                      "instructions": point.instructions})
     last = rows[points.index(compared[-1])]["ratio"] if len(compared) > 1 else None
-    return {"title": title, "unit": unit, "points": rows, "last": last,
-            "verdict": targets.word(last, FLAT) if last else "not measured"}
+    counted = [point for point in points if point.compared and point.instructions]
+    grows_by = counted[-1].instructions / counted[0].instructions if len(counted) > 1 else None
+    if grows_by:
+        verdict = "met" if grows_by <= FLAT else "missed"
+    else:
+        verdict = targets.word(last, FLAT) if last else "not measured"
+    return {"title": title, "unit": unit, "points": rows, "last": last, "instructions": grows_by, "verdict": verdict}
 
 
 def text(curve):
@@ -80,6 +87,7 @@ def text(curve):
         rows.append([row["label"],
                      f"{report.number(found['median'])} [{report.number(found['low'])}–{report.number(found['high'])}]"
                      if found else "–", report.ratio(row["ratio"]), report.number(row["instructions"])])
+    grows_by = f" (× {curve['instructions']:.2f} in instructions)" if curve["instructions"] else ""
     words = {"met": "flat", "missed": "grows", "undecided": "undecided", "not measured": "not measured"}
     table = report.table(["", f"CPU µs per {curve['unit']}", "× first", "instr."], rows)
-    return f"\n{curve['title']}: {words[curve['verdict']]}\n{table}"
+    return f"\n{curve['title']}: {words[curve['verdict']]}{grows_by}\n{table}"

@@ -23,7 +23,7 @@ def _child(core, files):
         os.sched_setaffinity(0, {core})
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, soft), max(files, hard)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, soft, hard), max(files, hard)))
         except (ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         os.setpgid(0, 0)

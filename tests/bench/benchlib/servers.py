@@ -91,7 +91,8 @@ def httpsrv(handlers, name="httpsrv", label="httpsrv", more="", **options):
         if not os.access(env.HTTPSRV, os.X_OK):
             raise env.Unavailable(f"{env.HTTPSRV} is not built")
         further = (os.environ.get("HTTPSRV_BENCH_ARGS", "") + " " + more).split()
-        return ([env.HTTPSRV, "serve", Path(handlers), "--workers", "0", "--listen", f"127.0.0.1:{port}", *further],
+        return ([env.HTTPSRV, "serve", Path(handlers), "--workers", "0", "--listen", f"127.0.0.1:{port}",
+                 "--load-timeout", "300", *further],  # under callgrind everything takes fifty times as long
                 {"HTTPSRV_BENCH_FILES": str(env.files_directory())})
     return Server(name, label, True, command, **options)
 

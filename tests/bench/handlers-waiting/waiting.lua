@@ -1,6 +1,12 @@
 -- Handlers that wait, hold memory or make garbage; tests/bench/memory, growth and latency use them.
 local cjson = require "cjson"
+local ffi = require "ffi"
 local httpsrv = require "httpsrv"
+
+ffi.cdef [[
+typedef struct { long sec, nsec; } bench_timespec;
+int clock_gettime(int clock, bench_timespec *ts);
+]]
 
 local released = httpsrv.event()
 local waiting = 0
@@ -23,6 +29,11 @@ local function answer(sess, text)
   sess:response_status_set_std(200, "OK", "text/plain")
   sess:response_append(text)
 end
+
+-- Holds on to it, too: what no function refers to is garbage as soon as this file has run.
+httpsrv.register("GET", "/ballast", function(sess)
+  answer(sess, tostring(#ballast))
+end)
 
 httpsrv.register("GET", "/hello", function(sess)
   answer(sess, "Hello, World!")
@@ -102,4 +113,30 @@ httpsrv.register("GET", "/collector/restart", function(sess)
   collectgarbage("restart")
   collectgarbage()
   answer(sess, ("%.0f"):format(collectgarbage("count") * 1024))
+end)
+
+-- A whole cycle of the collector, one step at a time: how many steps, and of the processor time that each took the longest, the 99.9th
+-- percentile and the sum, in nanoseconds. That time has no part in what else the machine does.
+httpsrv.register("GET", "/collector/cycle", function(sess)
+  local CLOCK_THREAD_CPUTIME_ID = 3
+  local ts = ffi.new "bench_timespec"
+  local function now()
+    ffi.C.clock_gettime(CLOCK_THREAD_CPUTIME_ID, ts)
+    return tonumber(ts.sec) * 1e9 + tonumber(ts.nsec)
+  end
+  collectgarbage()
+  collectgarbage("stop") -- only the steps that are counted
+  local took, sum = {}, 0
+  repeat
+    local before = now()
+    local over = collectgarbage("step", 0)
+    took[#took + 1] = now() - before
+    sum = sum + took[#took]
+  until over
+  collectgarbage("restart")
+  table.sort(took)
+  answer(sess, cjson.encode {
+    steps = #took, longest = took[#took], p999 = took[math.max(1, math.ceil(#took * 0.999))], sum = sum,
+    bytes = collectgarbage("count") * 1024, waiting = waiting,
+  })
 end)
