@@ -15,7 +15,6 @@ local function lines(text)
   return n
 end
 
--- proves: msys.translate.translate, msys.translate.expressions
 describe("the manual's operators", function()
   it("are what they are on integers", function()
     assert.are.equal(7, value "5 | 2")

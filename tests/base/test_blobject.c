@@ -28,6 +28,7 @@ print_number(void *self, string *output)
 static ec_blobject_class counted = { .objectType = "counted", .dtor = count_end, .printer = print_number };
 static ec_blobject_class bare = { .objectType = "bare" };
 
+/* proves: ec_blobject_wrap, ec_blobject_addref, ec_blobject_delref, ec_blobject_delref_typeunsafe */
 static void
 the_last_reference_ends_it(void **state)
 {
@@ -63,6 +64,7 @@ null_is_ignored_or_refused(void **state)
     ec_blobject_delref(obj);
 }
 
+/* proves: ec_blobject_print */
 static void
 prints_itself(void **state)
 {

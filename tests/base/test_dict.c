@@ -30,6 +30,7 @@ get(ECDict d, const char *key)
     return dict_key_exists_and_fetch(d, key, &val) == 1 ? val : NULL;
 }
 
+/* proves: dict_key_exists_and_fetch */
 static void
 sets_gets_and_replaces(void **state)
 {
@@ -106,6 +107,7 @@ null_and_nul(void **state)
     echash_delref(NULL);
 }
 
+/* proves: dict_iter2 */
 static void
 walks_in_the_order_of_first_adding(void **state)
 {
@@ -136,6 +138,7 @@ walks_in_the_order_of_first_adding(void **state)
     dict_drop(d);
 }
 
+/* proves: dict_key_delete, ec_dict_count, dict_iter */
 static void
 deletes_and_fills_again(void **state)
 {
@@ -165,6 +168,7 @@ deletes_and_fills_again(void **state)
     dict_drop(d);
 }
 
+/* proves: dict_next */
 static void
 changing_while_walking_is_safe(void **state)
 {
@@ -191,6 +195,7 @@ changing_while_walking_is_safe(void **state)
     dict_drop(d);
 }
 
+/* proves: dict_iter2_free */
 static void
 an_iterator_may_outlive_the_dictionary(void **state)
 {
@@ -212,6 +217,7 @@ churn_references(void *arg)
     return NULL;
 }
 
+/* proves: echash_addref, echash_delref */
 static void
 references_are_counted_from_any_thread(void **state)
 {

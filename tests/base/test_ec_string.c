@@ -106,6 +106,7 @@ a_growable_static_string_moves_to_the_heap(void **state)
     string_destroy(&s);
 }
 
+/* proves: stringwrite2, ec_string_free */
 static void
 holds_any_bytes(void **state)
 {
@@ -137,6 +138,29 @@ writes_from_itself(void **state)
     ec_string_free(s);
 }
 
+static string * __attribute__((format(printf, 2, 3)))
+say(string *to, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    string *s = stringvprintf(to, format, ap);
+    va_end(ap);
+    return s;
+}
+
+/* proves: stringvprintf */
+static void
+vprintf_does_the_same(void **state)
+{
+    (void)state;
+    string *s = ec_string_new();
+    assert_ptr_equal(say(s, "%d", 1), s);
+    assert_ptr_equal(say(s, "%s", " and more"), s);
+    assert_string_equal(s->buffer, "1 and more");
+    ec_string_free(s);
+}
+
+/* proves: string_init_type, string_destroy, stringprintf */
 static void
 printf_at_every_fill(void **state)
 {
@@ -181,6 +205,7 @@ stops_below_two_gigabytes(void **state)
     ec_string_free(s);
 }
 
+/* proves: ec_string_new, ec_string_give */
 static void
 takes_memory_over(void **state)
 {
@@ -235,6 +260,7 @@ main(void)
         cmocka_unit_test(holds_any_bytes),
         cmocka_unit_test(writes_from_itself),
         cmocka_unit_test(printf_at_every_fill),
+        cmocka_unit_test(vprintf_does_the_same),
         cmocka_unit_test(stops_below_two_gigabytes),
         cmocka_unit_test(takes_memory_over),
         cmocka_unit_test(threat_38_each_allocation_fails_once),

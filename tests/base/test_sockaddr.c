@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+/* proves: ec_sockaddr_parse, ec_sockaddr_format, ec_sockaddr_format_ip, ec_sockaddr_port */
 static void
 parses_and_formats(void **state)
 {
@@ -109,6 +110,7 @@ unix_names_of_every_length(void **state)
     }
 }
 
+/* proves: ec_sockaddr_set */
 static void
 an_abstract_name_as_the_kernel_knows_it(void **state)
 {

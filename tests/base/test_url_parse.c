@@ -228,6 +228,7 @@ ruling_15_no_attrs_without_pairs(void **state)
     }
 }
 
+/* proves: ec_parse_url */
 static void
 many_attrs(void **state)
 {
@@ -281,6 +282,7 @@ request(const char *target, const char *authority, const char *path, ec_url_deta
     return hs_url_parse_request(hs_view_of(target), HS_VIEW("https"), hs_view_of(authority), hs_view_of(path), d);
 }
 
+/* proves: ec_url_details_free */
 static void
 requests_get_what_the_target_does_not_say(void **state)
 {

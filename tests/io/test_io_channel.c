@@ -76,6 +76,7 @@ open_channel(size_t high, size_t low)
     return io;
 }
 
+/* proves: io_wrapper_read */
 static void
 bytes_go_through_in_order(void **state)
 {
@@ -229,6 +230,7 @@ ruling_13_a_second_reader_is_busy(void **state)
     hs_channel_free(chan);
 }
 
+/* proves: io_wrapper_wait */
 static void
 a_waiting_reader_is_woken_from_the_loop(void **state)
 {

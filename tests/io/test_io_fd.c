@@ -182,6 +182,7 @@ a_socket_goes_both_ways(void **state)
     io_wrapper_delref(s);
 }
 
+/* proves: io_wrapper_fdopen */
 static void
 fdopen_takes_what_it_is_given(void **state)
 {

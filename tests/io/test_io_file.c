@@ -7,6 +7,7 @@
 
 /* --- positions --- */
 
+/* proves: io_wrapper_clone, io_wrapper_lseek, io_wrapper_supports_lseek */
 static void
 each_clone_has_its_position(void **state)
 {

@@ -31,6 +31,7 @@ write_all(io_object *io, const char *p, size_t n, size_t step)
     }
 }
 
+/* proves: ec_growbuf_io_open, io_wrapper_get_size */
 static void
 it_is_written_read_and_sought_like_a_file(void **state)
 {
@@ -268,6 +269,7 @@ walk(io_object *io, const char *want, size_t n)
     return chunks;
 }
 
+/* proves: ec_growbuf_io_cur_chunk, ec_growbuf_io_next_chunk */
 static void
 it_is_walked_chunk_by_chunk(void **state)
 {

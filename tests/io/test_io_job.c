@@ -246,6 +246,7 @@ run_read_job(io_job *job)
     }
 }
 
+/* proves: io_wrapper_create_read_job, ec_queue_async_job_ */
 static void
 a_read_job_stores_the_whole_resource(void **state)
 {

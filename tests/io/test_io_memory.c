@@ -75,6 +75,7 @@ clones_share_the_block(void **state)
     io_wrapper_delref(clone);
 }
 
+/* proves: io_wrapper_open_memory, io_wrapper_copy_memory, io_wrapper_is_memory_based */
 static void
 each_memtype_is_released_its_way(void **state)
 {

@@ -54,6 +54,7 @@ on_destroy(io_object *io)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_destroy, io_wrapper_set_app_context_and_dtor */
 static void
 the_last_reference_closes_and_frees(void **state)
 {
@@ -84,6 +85,7 @@ add_and_drop(void *arg)
     return NULL;
 }
 
+/* proves: io_wrapper_addref */
 static void
 references_may_be_dropped_in_any_thread(void **state)
 {
@@ -104,6 +106,7 @@ references_may_be_dropped_in_any_thread(void **state)
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
+/* proves: io_wrapper_close */
 static void
 a_closed_io_is_a_shell_that_answers_ebadf(void **state)
 {
@@ -144,6 +147,7 @@ a_closed_io_is_a_shell_that_answers_ebadf(void **state)
     assert_int_equal(c.closed, 1);
 }
 
+/* proves: io_wrapper_async_destroy */
 static void
 async_destroy_closes_in_the_pool(void **state)
 {
@@ -165,6 +169,7 @@ async_destroy_closes_in_the_pool(void **state)
     assert_int_equal(c.closed, 2);
 }
 
+/* proves: io_wrapper_async_close */
 static void
 async_destroy_without_memory_closes_here(void **state)
 {
@@ -250,6 +255,7 @@ ruling_05_an_io_that_is_waited_on_cannot_be_claimed(void **state)
     io_wrapper_delref(s);
 }
 
+/* proves: io_wrapper_get_app_context, io_wrapper_set_path, io_wrapper_set_scheme, io_wrapper_get_handle, io_wrapper_set_handle, io_wrapper_set_context */
 static void
 what_is_set_can_be_got(void **state)
 {
@@ -271,6 +277,9 @@ what_is_set_can_be_got(void **state)
     assert_string_equal(io_wrapper_get_scheme(io), "other");
     io_wrapper_set_handle(io, &d);
     assert_ptr_equal(io_wrapper_get_handle(io), &d);
+    assert_null(io_wrapper_get_app_context(io));
+    io_wrapper_set_app_context_and_dtor(io, &c, NULL);
+    assert_ptr_equal(io_wrapper_get_app_context(io), &c);
     assert_int_equal(io_wrapper_get_mode(io), 0);
     assert_int_equal(io_wrapper_get_options(io), 0);
 
@@ -290,6 +299,7 @@ what_is_set_can_be_got(void **state)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_create_object */
 static void
 a_short_table_has_no_methods_behind_its_end(void **state)
 {

@@ -116,6 +116,7 @@ missing_directories_are_made_to_create(void **state)
     rmdir(in_dir("x"));
 }
 
+/* proves: io_wrapper_open_tmpspool */
 static void
 temporary_files_have_no_name(void **state)
 {
@@ -186,6 +187,7 @@ static const io_wrapper spell = {
     .sizeof_self = sizeof(io_wrapper), .open = spell_open, .read = spell_read, .close = spell_close, .scheme = "x-Spell"
 };
 
+/* proves: io_wrapper_lookup, io_wrapper_define */
 static void
 ruling_17_schemes_look_like_names(void **state)
 {

@@ -121,6 +121,7 @@ threat_39_short_writes_are_reported(void **state)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_writev */
 static void
 vectors_are_checked(void **state)
 {
@@ -141,6 +142,29 @@ vectors_are_checked(void **state)
     io_wrapper_delref(io);
 }
 
+static ssize_t __attribute__((format(printf, 2, 3)))
+say(io_object *io, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    ssize_t n = io_wrapper_vprintf(io, format, ap);
+    va_end(ap);
+    return n;
+}
+
+/* proves: io_wrapper_vprintf */
+static void
+vprintf_does_the_same(void **state)
+{
+    (void)state;
+    io_object *io = open_sink(&with_write, 7, 4096, 0);
+    assert_int_equal(say(io, "%d and %s", 42, "more"), 11);
+    assert_int_equal(sink.len, 11);
+    assert_memory_equal(sink.taken, "42 and more", 11);
+    io_wrapper_delref(io);
+}
+
+/* proves: io_wrapper_printf */
 static void
 printf_writes_all_it_can(void **state)
 {
@@ -166,6 +190,7 @@ printf_writes_all_it_can(void **state)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_copy_to_buffer */
 static void
 copy_to_buffer_reads_on(void **state)
 {
@@ -210,6 +235,7 @@ a_wrapper_that_has_lost_count_is_not_believed(void **state)
     io_wrapper_delref(io);
 }
 
+/* proves: io_wrapper_flush */
 static void
 what_is_missing_says_so(void **state)
 {
@@ -265,6 +291,7 @@ main(void)
         io_test(threat_39_short_writes_are_reported),
         io_test(vectors_are_checked),
         io_test(printf_writes_all_it_can),
+        io_test(vprintf_does_the_same),
         io_test(copy_to_buffer_reads_on),
         io_test(a_wrapper_that_has_lost_count_is_not_believed),
         io_test_no_loop(a_wrapper_that_has_lost_count_is_not_believed),

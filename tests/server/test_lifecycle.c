@@ -101,6 +101,7 @@ ruling_23_requests_in_flight_are_finished(void **state)
     world_free(&w);
 }
 
+/* proves: httpsrv_server_stop */
 static void
 ruling_23_a_second_stop_is_at_once(void **state)
 {
@@ -181,6 +182,25 @@ on_attached_ready(void *arg, int err)
     httpsrv_server_stop(w->server, 0);
 }
 
+/* proves: httpsrv_server_run */
+static void
+it_runs_until_it_has_stopped(void **state)
+{
+    (void)state;
+    struct world w;
+    memset(&w, 0, sizeof w);
+    (void)snprintf(w.address, sizeof w.address, "unix:@test-server-%d-r", (int)getpid());
+    assert_int_equal(httpsrv_server_new(&w.server), 0);
+    httpsrv_server_on_state(w.server, on_attached_ready, on_stopped, &w);
+    assert_int_equal(httpsrv_server_listen(w.server, w.address), 0);
+    assert_int_equal(httpsrv_server_start(w.server, NULL), 0);
+    assert_int_equal(w.ready, 0);
+    assert_int_equal(httpsrv_server_run(w.server), 0);
+    assert_int_equal(w.ready, 1);
+    assert_int_equal(w.stopped, 1);
+    world_free(&w);
+}
+
 static void
 on_attached_stopped(void *arg)
 {
@@ -223,6 +243,7 @@ main(void)
         cmocka_unit_test(ruling_23_a_second_stop_is_at_once),
         cmocka_unit_test(a_handler_may_stop_the_server),
         cmocka_unit_test(freed_in_every_state),
+        cmocka_unit_test(it_runs_until_it_has_stopped),
         cmocka_unit_test(attached_to_a_base_of_the_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ serves_c_handlers(void **state)
     world_free(&w);
 }
 
+/* proves: httpsrv_server_address */
 static void
 connections_wait_until_it_is_started(void **state)
 {
@@ -173,6 +174,7 @@ refuse_to_load(void *arg)
     return EPERM;
 }
 
+/* proves: httpsrv_server_on_load */
 static void
 what_on_load_gives_fails_the_start(void **state)
 {

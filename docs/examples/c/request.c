@@ -1,5 +1,5 @@
 /* shows: ec_httpsrv_request_method_get, ec_httpsrv_request_url_get, ec_httpsrv_request_protocol_get, ec_httpsrv_request_path_rest,
- *   ec_httpsrv_request_username_get, ec_httpsrv_request_subject_cn_get
+ *   ec_httpsrv_request_subject_cn_get
  * The request line in its parts, and who asks. */
 #include <modules/listeners/httpsrv.h>
 
@@ -12,9 +12,8 @@ tell(ec_httpsrv_session *sess)
     dict_key_exists_and_fetch(url->attrs, "q", &q);
     ec_httpsrv_response_printf(sess, "%s %s %s\n", ec_httpsrv_request_method_get(sess), url->path, ec_httpsrv_request_protocol_get(sess));
     ec_httpsrv_response_printf(sess, "below the base path: %s; q: %s\n", ec_httpsrv_request_path_rest(sess), q);
-    const char *user = ec_httpsrv_request_username_get(sess);
     const char *cn = ec_httpsrv_request_subject_cn_get(sess);
-    ec_httpsrv_response_printf(sess, "%s, %s\n", user != NULL ? user : "nobody", cn != NULL ? cn : "no certificate");
+    ec_httpsrv_response_printf(sess, "%s\n", cn != NULL ? cn : "no certificate");
     return EC_HTTPSRV_HANDLER_DONE;
 }
 
@@ -27,4 +26,4 @@ routes(void *arg)
 //$ curl 'http://127.0.0.1:8080/base/a%20b?q=1%2B1'
 //> GET /base/a b HTTP/1.1
 //> below the base path: a b; q: 1+1
-//> nobody, no certificate
+//> no certificate

@@ -1,11 +1,10 @@
--- shows: session:request_username_get, session:request_subject_cn_get
--- Who asks, where that is known: nobody has logged in here, and there is no certificate.
+-- shows: session:request_subject_cn_get
+-- The name in the client's certificate, where there is one that has been verified.
 local httpsrv = require "httpsrv"
 
 httpsrv.register("GET", "/whoami", function(sess)
-  local who = sess:request_username_get() or sess:request_subject_cn_get() or "somebody"
-  sess:response_append(who .. "\n")
+  sess:response_append((sess:request_subject_cn_get() or "no certificate") .. "\n")
 end)
 
 --$ curl http://127.0.0.1:8080/whoami
---> somebody
+--> no certificate
