@@ -91,13 +91,12 @@ describe("the command", function()
     it("explains itself and each command", function()
       local status, out = sh('"$httpsrv" --help')
       assert.equal(0, status)
-      for _, name in ipairs({ "serve", "check", "routes", "lua", "version" }) do
+      for _, name in ipairs({ "serve", "check", "routes", "lua", "ctl", "version" }) do
         assert.truthy(out:find("\n  " .. name .. " ", 1, true), name)
         local code, text = sh('"$httpsrv" ' .. name .. " --help")
         assert.equal(0, code)
         assert.truthy(text:find("^Usage: httpsrv " .. name), text)
       end
-      assert.falsy(out:find("ctl", 1, true))
       local _, text = sh('"$httpsrv" help serve')
       assert.truthy(text:find("--drain-timeout SECONDS", 1, true))
       assert.truthy(text:find("(30)", 1, true))
@@ -442,7 +441,24 @@ print("returned", p.returncode)']])
       file("app/hello.lua", hello)
     end)
 
-    for _, signal in ipairs({ "TERM", "INT", "HUP" }) do
+    it("takes the scripts anew at SIGHUP, and finishes what it has begun", function()
+      local pid = serve("app --listen unix:s")
+      local _, out = sh([[
+        curl -s --unix-socket s http://h/slow >answer & client=$!
+        sleep 0.1
+        echo 'require("httpsrv").register("GET", "/new", function(sess) sess:response_append("new\n") end)' >app/new.lua
+        kill -HUP ]] .. pid .. [[
+
+        for i in $(seq 1000); do grep -q 'reloaded: generation 2' log && break; sleep 0.01; done
+        curl -s --unix-socket s http://h/new
+        wait $client
+        cat answer]])
+      assert.equal("new\nslow\n", out)
+      sh("kill " .. pid)
+      assert.truthy(gone(pid))
+    end)
+
+    for _, signal in ipairs({ "TERM", "INT" }) do
       it("finishes requests after SIG" .. signal .. " and returns 0 (ruling 23)", function()
         local status, out = sh([[
           "$httpsrv" serve app --listen unix:s >log 2>&1 &
