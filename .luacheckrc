@@ -3,3 +3,4 @@ std = "luajit"
 max_line_length = 140
 exclude_files = { "lua/types", "**/*.d.lua", "tests/lint/fixtures", "tests/acceptance/msys", "build" }
 files["spec"] = { std = "+busted" }
+files["docs/examples/lua/msys_*.lua"] = { read_globals = { "msys" }, self = false }

@@ -7,7 +7,6 @@ return {
   ec_httpsrv_ctx_set = "session:ctx",
   ec_httpsrv_request_header_next = "session:request_headers",
   ec_httpsrv_request_trailer_next = "session:request_trailers",
-  ec_growbuf_io_open = "httpsrv.io.tmpfile",
   io_wrapper_open_memory = "httpsrv.io.memory",
   io_wrapper_copy_memory = "httpsrv.io.memory",
   io_wrapper_open_tmpspool = "httpsrv.io.tmpfile",

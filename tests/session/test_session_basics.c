@@ -497,7 +497,7 @@ waits_for_the_abort(ec_httpsrv_session *s)
     return ASYNC;
 }
 
-/* proves: ec_httpsrv_session_on_abort, ec_httpsrv_session_addref, ec_httpsrv_session_delref */
+/* proves: ec_httpsrv_session_on_abort, ec_httpsrv_session_addref */
 static void
 an_abort_is_told_and_a_reference_outlives_it(void **state)
 {

@@ -275,6 +275,7 @@ everything_gives_EBADF(struct rig *r, ec_httpsrv_session *s)
     ec_string_free(str);
 }
 
+/* proves: ec_httpsrv_session_delref */
 static void
 ruling_02_a_reference_past_the_end_gives_EBADF_everywhere(void **state)
 {
