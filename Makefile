@@ -53,7 +53,7 @@ else
 LUAJIT_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(LUAJIT) 2>/dev/null))
 LUAJIT_LIBS := $(shell $(PKG_CONFIG) --libs $(LUAJIT) 2>/dev/null)
 endif
-PKGS := libevent_core zlib
+PKGS := libevent_core zlib libcrypto json-c libxml-2.0 libcrypt
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)

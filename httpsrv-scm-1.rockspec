@@ -21,6 +21,10 @@ dependencies = {
 external_dependencies = {
   EVENT = { header = "event2/event.h" },
   ZLIB = { header = "zlib.h" },
+  CRYPTO = { header = "openssl/evp.h" },
+  JSONC = { header = "json-c/json.h" },
+  XML2 = { header = "libxml2/libxml/parser.h" },
+  CRYPT = { header = "crypt.h" },
 }
 build = {
   type = "make",

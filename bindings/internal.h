@@ -127,6 +127,7 @@ void hs_lua_open_base(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_timer(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_handler(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_auth(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_crypto(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_request(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_response(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_io(lua_State *L, struct hs_lua_runtime *rt);

@@ -469,6 +469,14 @@ h1_addr(struct hs_stream *st, bool peer, struct sockaddr_storage *ss, socklen_t 
     return c->t->ops->addr(c->t, peer, ss, len);
 }
 
+static int
+h1_fd(struct hs_stream *st)
+{
+    struct h1_conn *c = conn_of(st);
+
+    return c->t->ops->fd != NULL ? c->t->ops->fd(c->t) : -1;
+}
+
 const struct hs_stream_ops h1_stream_ops = {
     .respond = h1_respond,
     .write = h1_write,
@@ -482,4 +490,5 @@ const struct hs_stream_ops h1_stream_ops = {
     .want_body = h1_want_body,
     .take_body = h1_take_body,
     .addr = h1_addr,
+    .fd = h1_fd,
 };

@@ -62,6 +62,8 @@ struct hs_stream_ops {
     bool (*take_body)(struct hs_stream *st, struct hs_view *content);
     /* Addresses of the connection. 0 or errno. */
     int (*addr)(struct hs_stream *st, bool peer, struct sockaddr_storage *ss, socklen_t *len);
+    /* The connection's descriptor, -1 when there is none. NULL: none ever. */
+    int (*fd)(struct hs_stream *st);
 };
 
 struct hs_stream {

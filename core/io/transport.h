@@ -26,6 +26,7 @@ struct hs_transport_ops {
     /* Closes and frees; reset: with RST (SO_LINGER 0). No event comes after. */
     void (*close)(struct hs_transport *t, bool reset);
     int (*addr)(struct hs_transport *t, bool peer, struct sockaddr_storage *ss, socklen_t *len); /* 0 or errno */
+    int (*fd)(struct hs_transport *t); /* the descriptor, to look at; NULL: there is none */
 };
 
 struct hs_transport {

@@ -111,6 +111,7 @@ static const struct hs_transport_ops socket_ops = {
     .set_interest = socket_set_interest,
     .close = socket_close,
     .addr = socket_addr,
+    .fd = fd_of,
 };
 
 static void

@@ -357,6 +357,51 @@ ec_httpsrv_request_local_address(ec_httpsrv_session *s)
     return address(s, false, &s->local);
 }
 
+accept_construct *
+ec_httpsrv_request_accept_construct_get(ec_httpsrv_session *s)
+{
+    ec_sockaddr *local = ec_httpsrv_request_local_address(s);
+
+    if (!local) {
+        errno = over(s) ? EBADF : ENOMEM;
+        return NULL;
+    }
+    accept_construct *a = hs_arena_zalloc(&s->arena, sizeof *a);
+    if (!a || ec_sockaddr_format(local, a->name, sizeof a->name) != 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    a->address = local;
+    return a;
+}
+
+Event *
+ec_httpsrv_request_event_get(ec_httpsrv_session *s)
+{
+    if (over(s) || !s->st) {
+        errno = EBADF;
+        return NULL;
+    }
+    Event *e = hs_arena_zalloc(&s->arena, sizeof *e);
+    if (!e) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    e->fd = s->st->ops->fd ? s->st->ops->fd(s->st) : -1;
+    e->inst = hs_loop_base(s->env->loop);
+    return e;
+}
+
+ec_scheduler_inst *
+ec_httpsrv_request_event_get_scheduler_inst(ec_httpsrv_session *s)
+{
+    if (over(s)) {
+        errno = EBADF;
+        return NULL;
+    }
+    return hs_loop_base(s->env->loop);
+}
+
 const char *
 ec_httpsrv_request_username_get(ec_httpsrv_session *s)
 {

@@ -22,6 +22,22 @@ extern "C" {
 
 typedef struct _ec_httpsrv_session ec_httpsrv_session;
 
+/* Documents of json-c and libxml2 (xmlDocPtr): programs that use neither need not have them. */
+struct json_object;
+struct _xmlDoc;
+
+/* What is known of how a connection was accepted. */
+typedef struct _accept_construct {
+    const ec_sockaddr *address; /* the listener's, as the connection has it */
+    char name[128];             /* the same as text: "127.0.0.1:8080", "unix:/path" */
+} accept_construct;
+
+/* What the loop has seen to when the session runs: its connection. */
+typedef struct _ec_httpsrv_event {
+    int fd; /* of the connection; the core's: not to be read, written or closed. -1: it has none */
+    ec_scheduler_inst *inst; /* the loop */
+} Event;
+
 enum { EC_HTTPSRV_HANDLER_DONE = 0, EC_HTTPSRV_HANDLER_ASYNC = 1 };
 
 typedef int (*ec_httpsrv_handler_func)(ec_httpsrv_session *sess);
@@ -92,6 +108,16 @@ HTTPSRV_API int ec_httpsrv_request_data_get_string(ec_httpsrv_session *sess, str
 /* Ours: reads the whole body (memory up to the limit, then an unnamed file); from then on request_data_get gives seekable ios, each with its own
  * position. EAGAIN as above; ENOSPC. */
 HTTPSRV_API int ec_httpsrv_request_data_spool(ec_httpsrv_session *sess);
+/* The whole body as a document, which is the caller's: json_object_put. 0 and NULL when the text is not JSON (and for null itself).
+ * Errors as data_get_string. */
+HTTPSRV_API int ec_httpsrv_request_data_get_json(ec_httpsrv_session *sess, struct json_object **json);
+/* The same of XML, to be freed by xmlFreeDoc. No network, no external entities; 0 and NULL when it is not well formed or declares entities. */
+HTTPSRV_API int ec_httpsrv_request_data_get_xml(ec_httpsrv_session *sess, struct _xmlDoc **doc);
+/* The listener's accept record, the event being dispatched, and the event loop that owns the session. Borrowed until the request ends;
+ * NULL when it has ended (errno EBADF) or for want of memory. */
+HTTPSRV_API accept_construct *ec_httpsrv_request_accept_construct_get(ec_httpsrv_session *sess);
+HTTPSRV_API Event *ec_httpsrv_request_event_get(ec_httpsrv_session *sess);
+HTTPSRV_API ec_scheduler_inst *ec_httpsrv_request_event_get_scheduler_inst(ec_httpsrv_session *sess);
 /* Verified client certificate's CN; authenticated user; NULL when there is none. */
 HTTPSRV_API const char *ec_httpsrv_request_subject_cn_get(ec_httpsrv_session *sess);
 HTTPSRV_API const char *ec_httpsrv_request_username_get(ec_httpsrv_session *sess);
@@ -123,6 +149,9 @@ HTTPSRV_API int ec_httpsrv_response_printf(ec_httpsrv_session *sess, const char 
 HTTPSRV_API int ec_httpsrv_response_vprintf(ec_httpsrv_session *sess, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Sets the payload: replaces what is queued; the content type becomes text/plain where none was set. EBADF once the head is sent. */
 HTTPSRV_API int ec_httpsrv_response_string(ec_httpsrv_session *sess, string *str);
+/* The same with a document's text: application/json, application/xml in UTF-8. NULL is JSON's null. The document stays the caller's. ENOMEM; EINVAL. */
+HTTPSRV_API int ec_httpsrv_response_json(ec_httpsrv_session *sess, struct json_object *json);
+HTTPSRV_API int ec_httpsrv_response_xml(ec_httpsrv_session *sess, struct _xmlDoc *doc);
 /* immediate 0: takes its own reference and streams the io from its current position to the client, after what was added before, at the client's
  * pace, and drops the reference when done, however the request ends; EBUSY when the io is claimed already. immediate non-zero: reads the io to its
  * end now, appending; EAGAIN keeps what was read, call again to continue; EMSGSIZE past response_buffer_max; a read error is returned. */
