@@ -103,7 +103,8 @@ describe("httpsrv.auth", function()
     assert.are.equal("Unauthorized\n 401", curl("/digest", "--digest", "-u", "ann:wrong"))
     assert.are.equal("Unauthorized\n 401", curl("/digest", "--digest", "-u", "bob:secret"))
     local r = server:request("GET", "/digest")
-    assert.is_truthy(r.headers["www-authenticate"]:find('^Digest realm="d", qop="auth", algorithm=SHA%-256, nonce="[^"]+", opaque="%x+", charset=UTF%-8$'))
+    assert.is_truthy(r.headers["www-authenticate"]:find(
+      '^Digest realm="d", qop="auth", algorithm=SHA%-256, nonce="[^"]+", opaque="%x+", charset=UTF%-8$'))
   end))
 
   local function sha256(text)

@@ -122,7 +122,9 @@ local function check_options(fname, o, known)
     if not known[key] then C.arg_error(1, fname, ("unknown option '%s'"):format(tostring(key))) end
     if type(value) ~= known[key] then C.arg_error(1, fname, ("option '%s': %s expected"):format(key, known[key])) end
   end
-  if type(o.realm) ~= "string" or o.realm:find("[%c]") then C.arg_error(1, fname, "option 'realm': string without control characters expected") end
+  if type(o.realm) ~= "string" or o.realm:find("[%c]") then
+    C.arg_error(1, fname, "option 'realm': string without control characters expected")
+  end
 end
 
 local function quoted(text) return '"' .. text:gsub('[\\"]', "\\%0") .. '"' end
