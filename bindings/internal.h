@@ -15,6 +15,8 @@
 
 struct hs_task;
 struct hs_req;
+struct hs_pool_unit;
+struct hs_lua_job;
 TAILQ_HEAD(hs_task_list, hs_task);
 
 /* Something that a script made and that must be ended before the state is closed: a timer, a generator, a child.
@@ -36,6 +38,12 @@ struct hs_lua_runtime {
     enum hs_lua_phase phase;
     bool dev;
     bool to_stdout; /* print writes to stdout, not to the log */
+    struct hs_pool_unit *unit; /* a reference */
+    bool pooled;               /* the state of a pool thread */
+    size_t nroutes;            /* pooled: registrations seen while loading */
+    int ref_pool_handlers;     /* pooled: number of a registration -> its handler */
+    struct hs_lua_job *job;    /* pooled: what the thread runs */
+    unsigned pending;          /* pooled: jobs for other pools that are not done */
     int64_t load_timeout;
     int64_t unload_timeout;
     const struct hs_lua_module *modules;
@@ -104,6 +112,8 @@ void hs_unload_task_ended(struct hs_lua_runtime *rt);
 /* The runtime closes: the load, the unload are given up; done is not called. */
 void hs_load_close(struct hs_lua_runtime *rt);
 void hs_unload_close(struct hs_lua_runtime *rt);
+/* A pool thread's state has loaded its scripts: its phase becomes HS_LUA_RUN, and what they began while loading stays where it is. */
+void hs_runtime_settle(struct hs_lua_runtime *rt);
 void hs_timers_go_live(struct hs_lua_runtime *rt);
 void hs_timers_stop(struct hs_lua_runtime *rt);
 /* Closes the state in the midst of a script and ends the process. */
@@ -138,5 +148,7 @@ void hs_lua_open_child(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_control(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_lock(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_msys(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_pool(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_pool_call(lua_State *L, struct hs_lua_runtime *rt);
 
 #endif

@@ -65,6 +65,7 @@ hs_io_box_close(struct hs_io_box *box)
     }
     hs_buf_fini(&box->ahead);
     box->taken = 0;
+    box->lent = false;
     io_object *io = box->io;
     box->io = NULL;
     if (box->reader != NULL) {
@@ -80,7 +81,7 @@ io_object *
 hs_io_box_source(struct hs_io_box *box)
 {
     if (box->io == NULL) {
-        errno = EBADF;
+        errno = box->lent ? EBUSY : EBADF;
         return NULL;
     }
     const size_t n = box->ahead.len - box->taken;
@@ -100,6 +101,29 @@ hs_io_box_source(struct hs_io_box *box)
     box->taken = 0;
     io_wrapper_addref(box->io);
     return box->io;
+}
+
+io_object *
+hs_io_box_lend(struct hs_io_box *box)
+{
+    io_object *io = hs_io_box_source(box);
+    if (io != NULL) {
+        io_wrapper_delref(box->io);
+        box->io = NULL;
+        box->lent = true;
+    }
+    return io;
+}
+
+void
+hs_io_box_take_back(struct hs_io_box *box, io_object *io)
+{
+    if (box->lent) {
+        box->lent = false;
+        box->io = io;
+    } else {
+        io_wrapper_delref(io);
+    }
 }
 
 /* --- waiting --- */

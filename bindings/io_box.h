@@ -21,6 +21,7 @@ struct hs_io_box {
     size_t taken;            /* bytes of ahead that the script has */
     bool with_session;       /* closed at the end of the request */
     bool is_body;            /* the request's content */
+    bool lent;               /* io is NULL: another thread has it */
 };
 
 /* Pushes a new empty box, which belongs to the running task's session if there is one. Throws out of memory. */
@@ -34,6 +35,10 @@ void hs_io_box_close(struct hs_io_box *box);
 /* The io, for something that takes it over, with what was read ahead given back: by seeking, or in front of it. A reference for the caller.
  * NULL with errno. */
 io_object *hs_io_box_source(struct hs_io_box *box);
+/* Takes the io out, with what was read ahead given back, for another thread. The caller's reference. NULL with errno, and the box is as before. */
+io_object *hs_io_box_lend(struct hs_io_box *box);
+/* Gives it back, with the reference; a box that has been closed meanwhile drops it. */
+void hs_io_box_take_back(struct hs_io_box *box, io_object *io);
 /* Lets the running task wait until the io is worth reading or writing (what) again, as the functions of wait.h. One task may wait to read and
  * another to write. */
 int hs_io_box_wait(lua_State *L, struct hs_io_box *box, int what);

@@ -14,6 +14,7 @@
 #include "bindings/chunk.h"
 #include "bindings/enter.h"
 #include "bindings/internal.h"
+#include "bindings/pool_unit.h"
 #include "bindings/task.h"
 
 #define MESSAGE_MAX ((size_t)64 * 1024)
@@ -377,6 +378,9 @@ hs_lua_runtime_load_file(struct hs_lua_runtime *rt, const char *path, hs_lua_pro
     }
     l->problem = problem;
     l->done = done;
+    if (!rt->pooled) {
+        hs_pool_unit_set_scripts(rt->unit, path, false);
+    }
     err = add_file(l, NULL, path);
     if (err != 0) {
         loader_free(l);
@@ -408,6 +412,9 @@ hs_lua_runtime_load_dir(struct hs_lua_runtime *rt, const char *dir, hs_lua_probl
     }
     l->problem = problem;
     l->done = done;
+    if (!rt->pooled) {
+        hs_pool_unit_set_scripts(rt->unit, dir, true);
+    }
     struct dirent **entries = NULL;
     const int n = scandir(dir, &entries, is_script, by_name);
     if (n < 0) {

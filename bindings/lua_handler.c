@@ -3,6 +3,7 @@
  * else; one that waits gets a req and suspends its session, which is resumed exactly once, when the handler has ended (after detach: at
  * finish). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,6 +14,7 @@
 #include "bindings/enter.h"
 #include "bindings/lua_handler.h"
 #include "bindings/lua_session.h"
+#include "bindings/pool_unit.h"
 #include "bindings/req.h"
 #include "bindings/task.h"
 #include "http/status.h"
@@ -272,9 +274,36 @@ hs_lua_check_loading(lua_State *L, const struct hs_lua_runtime *rt, const char *
     }
 }
 
-/* register(method | nil, path, function, options, where) -> true, entry | nil, message. entry stands for the function, which route_entry
- * replaces. The options have been looked at in lua/httpsrv/route.lua:
- * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash, auth (function, false). */
+/* In a pool thread's state: the registration has been made by the loop's; the handler is kept when it is the pool's. */
+static int
+register_pooled(lua_State *L, struct hs_lua_runtime *rt, const char *method, const char *path)
+{
+    if (rt->loader == NULL) {
+        hs_lua_throw(L, "register is possible only while the scripts of a server are loaded");
+    }
+    const char *pool = hs_lua_string_field(L, 4, "pool");
+    char why[512];
+    struct hs_buf text;
+    hs_buf_init(&text, sizeof(why) - 1);
+    int err = hs_pool_unit_check_route(rt->unit, rt->nroutes, hs_lua_string_field(L, 4, "host"), method, path, pool, &text);
+    (void)snprintf(why, sizeof(why), "%.*s", (int)text.len, text.p != NULL ? text.p : "");
+    hs_buf_fini(&text);
+    if (err != 0) {
+        hs_lua_throw(L, "%s", why[0] != '\0' ? why : "scripts have to register the same in all threads");
+    }
+    rt->nroutes++;
+    if (pool != NULL) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_pool_handlers);
+        lua_pushvalue(L, 3);
+        lua_rawseti(L, -2, (int)rt->nroutes);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* register(method | nil, path, function, options, where) -> true, entry, number | nil, message. entry stands for the function, which route_entry
+ * replaces; in a pool thread's state there is none. The options have been looked at in lua/httpsrv/route.lua:
+ * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash, auth (function, false), pool. */
 static int
 l_register(lua_State *L)
 {
@@ -282,6 +311,9 @@ l_register(lua_State *L)
     const char *method = hs_lua_arg_cstring(L, 1, 1, "register", true);
     const char *path = hs_lua_arg_cstring(L, 2, 2, "register", false);
     const char *where = luaL_checkstring(L, 5);
+    if (rt->pooled) {
+        return register_pooled(L, rt, method, path);
+    }
     hs_lua_check_loading(L, rt, "register");
     struct hs_registration r = {
         .host = hs_lua_string_field(L, 4, "host"),
@@ -318,9 +350,14 @@ l_register(lua_State *L)
     if (err != 0) {
         return hs_lua_not_registered(L, err, "register", hs_lua_route_name(L, err, &r), other);
     }
+    const int number = hs_pool_unit_add_route(rt->unit, r.host, method, path, hs_lua_string_field(L, 4, "pool"));
+    if (number < 0) {
+        hs_lua_throw(L, "not enough memory");
+    }
     lua_pushboolean(L, 1);
     lua_pushinteger(L, entry);
-    return 2;
+    lua_pushinteger(L, number);
+    return 3;
 }
 
 /* route_entry(entry, function): what is called for a route from now on */

@@ -26,6 +26,10 @@ self(lua_State *L, const char *fname)
 static int
 fail_closed(lua_State *L)
 {
+    const struct hs_io_box *box = hs_io_box_test(L, hs_lua_rt(L), 1);
+    if (box != NULL && box->lent) {
+        return hs_lua_fail_as(L, EBUSY, "io is in use by another thread");
+    }
     return hs_lua_fail_as(L, EBADF, "io is closed");
 }
 
@@ -392,7 +396,7 @@ l_closed(lua_State *L)
     if (box == NULL) {
         lua_pushnil(L);
     } else {
-        lua_pushboolean(L, box->io == NULL);
+        lua_pushboolean(L, box->io == NULL && !box->lent);
     }
     return 1;
 }
@@ -412,7 +416,7 @@ l_tostring(lua_State *L)
 {
     struct hs_io_box *box = self(L, "tostring");
     if (box->io == NULL) {
-        lua_pushliteral(L, "io (closed)");
+        lua_pushstring(L, box->lent ? "io (in another thread)" : "io (closed)");
         return 1;
     }
     const char *scheme = io_wrapper_get_scheme(box->io);

@@ -16,6 +16,7 @@
 #include "bindings/io_box.h"
 #include "bindings/lua_session.h"
 #include "bindings/req.h"
+#include "io/io.h"
 
 #define READ_MAX ((size_t)64 * 1024)
 #define WRITE_MAX ((size_t)64 * 1024)
@@ -392,6 +393,9 @@ l_wrap(lua_State *L)
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     struct lua_io *w = hs_lua_open(rt) ? calloc(1, sizeof(*w)) : NULL;
     io_object *io = w != NULL ? io_wrapper_create_object(&wrapper, w) : NULL;
+    if (io != NULL) {
+        hs_io_bind(io);
+    }
     if (io == NULL) {
         free(w);
         luaL_unref(L, LUA_REGISTRYINDEX, ref);

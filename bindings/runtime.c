@@ -15,11 +15,13 @@
 #include "base/log.h"
 #include "bindings/enter.h"
 #include "bindings/internal.h"
+#include "bindings/pool_unit.h"
 #include "bindings/req.h"
 #include "bindings/task.h"
 
 #define DEFAULT_LOAD_TIMEOUT (10 * HS_SEC)
 #define DEFAULT_UNLOAD_TIMEOUT (5 * HS_SEC)
+#define EXIT_TIMEOUT (5 * HS_SEC)
 
 static void bury_now(void *arg);
 static void close_later(void *arg);
@@ -118,6 +120,7 @@ open_state(lua_State *L)
     rt->ref_safe = new_table_ref(L, "k");
     rt->ref_parked = new_table_ref(L, NULL);
     rt->ref_tasks = new_table_ref(L, NULL);
+    rt->ref_pool_handlers = new_table_ref(L, NULL);
     lua_newuserdata(L, 1);
     lua_pushvalue(L, -1);
     rt->ref_cancelled = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -149,6 +152,8 @@ open_state(lua_State *L)
     hs_lua_open_control(L, rt);
     hs_lua_open_lock(L, rt);
     hs_lua_open_msys(L, rt);
+    hs_lua_open_pool(L, rt);
+    hs_lua_open_pool_call(L, rt);
     preload_embedded(L, rt);
     set_path(L, rt);
     lua_getglobal(L, "require");
@@ -192,6 +197,7 @@ init(struct hs_lua_runtime *rt, const struct hs_lua_options *o)
     rt->modules = o->modules != NULL ? o->modules : hs_lua_modules;
     rt->exit = o->exit;
     rt->exit_arg = o->exit_arg;
+    rt->pooled = o->unit != NULL;
     TAILQ_INIT(&rt->tasks);
     TAILQ_INIT(&rt->spare);
     TAILQ_INIT(&rt->ready);
@@ -216,7 +222,8 @@ hs_lua_runtime_new(const struct hs_lua_options *o, struct hs_lua_runtime **out)
     }
     init(rt, o);
     rt->dir = copy_dir(o->dir);
-    rt->L = rt->dir != NULL ? luaL_newstate() : NULL;
+    rt->unit = rt->pooled ? hs_pool_unit_addref(o->unit) : hs_pool_unit_new(rt);
+    rt->L = rt->dir != NULL && rt->unit != NULL ? luaL_newstate() : NULL;
     int err = ENOMEM;
     if (rt->L != NULL) {
         hs_live_add(HS_LIVE_STATE, 1);
@@ -248,6 +255,9 @@ hs_runtime_delref(struct hs_lua_runtime *rt)
     assert(rt->refs > 0);
     if (--rt->refs == 0) {
         assert(rt->L == NULL);
+        if (rt->unit != NULL) {
+            hs_pool_unit_delref(rt->unit);
+        }
         free(rt->dir);
         free(rt);
     }
@@ -274,6 +284,13 @@ hs_lua_runtime_go_live(struct hs_lua_runtime *rt)
     rt->phase = HS_LUA_RUN;
     hs_task_release_held(rt);
     hs_timers_go_live(rt);
+}
+
+void
+hs_runtime_settle(struct hs_lua_runtime *rt)
+{
+    assert(rt->pooled);
+    rt->phase = HS_LUA_RUN;
 }
 
 /* --- burying --- */
@@ -323,6 +340,9 @@ close_now(struct hs_lua_runtime *rt)
     if (rt->generation != NULL) {
         hs_generation_on_free(rt->generation, NULL, NULL);
         rt->generation = NULL;
+    }
+    if (rt->unit != NULL && !rt->pooled) {
+        hs_pool_unit_close(rt->unit);
     }
     hs_task_close_all(rt);
     hs_load_close(rt);
@@ -378,6 +398,7 @@ hs_runtime_exit(struct hs_lua_runtime *rt, int status)
     hs_runtime_addref(rt);
     rt->current = NULL;
     close_now(rt);
+    hs_pool_unit_await(rt->unit, EXIT_TIMEOUT);
     if (fn != NULL) {
         fn(arg, status);
     }

@@ -34,6 +34,7 @@ struct hs_lua_options {
     bool dev;                         /* tracebacks go to the client */
     int64_t load_timeout;             /* ns for each load_dir or load_file; 0: 10 s; -1: none */
     int64_t unload_timeout;           /* ns for all on_unload functions; 0: 5 s */
+    struct hs_pool_unit *unit;           /* internal: the state is a pool thread's (bindings/pool_unit.h); NULL */
     const struct hs_lua_module *modules; /* what require finds first; NULL: hs_lua_modules */
     /* A script called os.exit(status). The state has been closed already. Called instead of exit(3); must not return. NULL: exit(3). */
     void (*exit)(void *arg, int status);

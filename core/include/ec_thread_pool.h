@@ -5,6 +5,7 @@
 #define EC_THREAD_POOL_H
 
 #include <semaphore.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,7 +35,8 @@ enum ec_thread_pool_completion {
     ECTP_COMPLETE_CALLBACK_SCHED_INST = 8, /* the same as _CALLBACK_SCHED; r.cb.inst has to be that loop, or NULL */
 };
 
-/* Job classes. SHORT_LIVED runs on the event loop, CPU and IO in the pools of these names, the others in the IO pool. */
+/* Job classes. SHORT_LIVED runs on the event loop, CPU and IO in the pools of these names, the others of this list in the IO pool; the id of a
+ * pool that httpsrv_pool_new has made is a job class too. */
 enum {
     ECTP_CLASS_SHORT_LIVED = -1,
     ECTP_CLASS_CPU = 0,
@@ -77,6 +79,29 @@ struct ec_thread_pool_job {
  * the job stays the caller's. Any thread. */
 #define ec_queue_async_job(job) ec_queue_async_job_((job), __FILE__, __LINE__, 0)
 HTTPSRV_API int ec_queue_async_job_(void *job, const char *file, int line, int flags);
+
+/* --- ours: named pools --- */
+
+/* Makes a pool of up to threads (1 to 1024) threads, in whose queue up to queue jobs wait for a free one (0: any number). Its id, 16 or more, which
+ * is a job class; it exists until the server is freed. -1 with errno: EINVAL, EEXIST (of that name, with other limits; with the same ones it is
+ * found), ENOSPC (256 pools), ENOMEM. Any thread. */
+HTTPSRV_API int httpsrv_pool_new(const char *name, unsigned threads, size_t queue);
+/* The id of a pool; "IO" and "CPU" always exist. -1 with errno: ENOENT, EINVAL (NULL). Any thread. */
+HTTPSRV_API int httpsrv_pool_find(const char *name);
+/* The pools' names in order, "IO" and "CPU" first; NULL past the last. The string lives as long as the pool. Any thread. */
+HTTPSRV_API const char *httpsrv_pool_name(size_t n);
+
+struct httpsrv_pool_stat {
+    unsigned threads_max;    /* as it was made */
+    size_t queue_max;        /* 0: any number */
+    unsigned threads;        /* started */
+    unsigned active;         /* in a job now */
+    size_t queued;           /* jobs that no thread has begun */
+    unsigned long long done; /* jobs that have been run */
+    double wait_avg, run_avg; /* seconds that a job has waited, and run, on average */
+};
+/* 0, ENOENT (no such pool), EINVAL. Any thread. */
+HTTPSRV_API int httpsrv_pool_stat(int id, struct httpsrv_pool_stat *st);
 
 #ifdef __cplusplus
 }

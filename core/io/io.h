@@ -15,6 +15,11 @@
 int hs_io_claim(io_object *io);
 void hs_io_release(io_object *io);
 bool hs_io_is_claimed(const io_object *io);
+/* Whether another thread may have it: 0; EBUSY: something waits for it, has claimed it or is under way for it; ENOTSUP: it, or something it reads,
+ * works only in the thread that made it (a channel; hs_io_bind); EBADF: closed. Who hands it over uses it no more. */
+int hs_io_travels(io_object *io);
+/* Says that the io works only in its thread. */
+void hs_io_bind(io_object *io);
 
 /* --- the owner's calls: as their io_wrapper_* counterparts, without the EBUSY check --- */
 ssize_t hs_io_read(io_object *io, void *buf, size_t n);
@@ -37,6 +42,9 @@ void hs_io_consume(io_object *io, size_t n);
 /* For io_objects whose next bytes lie in memory already (memory, growbuf, channel): borrows them until the next call on the io. 0 with *len == 0
  * at the end; EAGAIN; ENOTSUP: read it. */
 int hs_io_peek(io_object *io, const char **p, size_t *len);
+
+/* Whether disks may hold up the calling thread although it has a loop: on in pool threads while they run scripts. False at first. */
+void hs_io_set_disk_blocking(bool on);
 
 /* --- kinds --- */
 /* Opening blocks on the file system (io_wrapper_open); on a loop: */

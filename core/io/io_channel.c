@@ -298,6 +298,7 @@ hs_channel_reader(struct hs_channel *c)
     c->refs++;
     TAILQ_INSERT_TAIL(&c->readers, r, link);
     r->x.pub.options = O_RDONLY;
+    hs_io_bind(&r->x.pub);
     return &r->x.pub;
 }
 

@@ -302,7 +302,20 @@ concat_clone(io_object *io)
     return copy;
 }
 
+static int
+concat_travels(struct hs_io *x)
+{
+    const struct concat *c = (const struct concat *)x;
+    int err = 0;
+    for (size_t i = 0; i < c->n && err != ENOTSUP; i++) {
+        int of_part = hs_io_source_travels(c->parts[i].io);
+        err = of_part != 0 ? of_part : err;
+    }
+    return err;
+}
+
 static const struct hs_io_kind concat_kind = {
+    .travels = concat_travels,
     .w = {
         .sizeof_self = sizeof(io_wrapper),
         .read = concat_read,

@@ -36,7 +36,7 @@ static bool
 fd_close_in_pool(int fd)
 {
     struct stat st;
-    if (hs_io_loop() == NULL || fstat(fd, &st) != 0 || st.st_size < SLOW_CLOSE) {
+    if (hs_io_disk_loop() == NULL || fstat(fd, &st) != 0 || st.st_size < SLOW_CLOSE) {
         return false;
     }
     struct fd_close_job *c = calloc(1, sizeof *c);
@@ -184,7 +184,7 @@ file_read(io_object *io, void *buf, size_t n)
     if (read_fetched(f, buf, n, &r)) {
         return r;
     }
-    if (hs_io_loop() == NULL) {
+    if (hs_io_disk_loop() == NULL) {
         return read_direct(f, buf, n);
     }
     r = read_cached(f, buf, n);
@@ -322,7 +322,14 @@ file_clone(io_object *io)
     return &copy->x.pub;
 }
 
+static int
+file_travels(struct hs_io *x)
+{
+    return hs_file_fetching((const struct hs_file_io *)x) ? EBUSY : 0;
+}
+
 static const struct hs_io_kind file_kind = {
+    .travels = file_travels,
     .w = {
         .sizeof_self = sizeof(io_wrapper),
         .writev = file_writev,

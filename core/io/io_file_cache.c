@@ -371,7 +371,7 @@ hs_file_window(struct hs_io *x, size_t max, struct hs_io_window *w)
     if ((off_t)n > f->size - f->pos) {
         n = (size_t)(f->size - f->pos);
     }
-    if (hs_io_loop() == NULL) {
+    if (hs_io_disk_loop() == NULL) {
         w->len = n;
         return 0;
     }

@@ -416,7 +416,14 @@ growbuf_clone(io_object *io)
     return &copy->x.pub;
 }
 
+static int
+growbuf_travels(struct hs_io *x)
+{
+    return hs_io_source_travels(((struct growbuf *)x)->file);
+}
+
 static const struct hs_io_kind growbuf_kind = {
+    .travels = growbuf_travels,
     .w = {
         .sizeof_self = sizeof(io_wrapper),
         .write = growbuf_write,

@@ -184,7 +184,14 @@ gzip_close(io_object *io)
     return 0;
 }
 
+static int
+gzip_travels(struct hs_io *x)
+{
+    return hs_io_source_travels(((struct gzip *)x)->source);
+}
+
 static const struct hs_io_kind gzip_kind = {
+    .travels = gzip_travels,
     .w = {
         .sizeof_self = sizeof(io_wrapper),
         .read = gzip_read,

@@ -96,7 +96,7 @@ carrier_deferred(void *arg)
 static int
 check(const ec_async_job *j)
 {
-    if (j == NULL || j->worker == NULL || j->job_class < ECTP_CLASS_SHORT_LIVED || j->job_class > ECTP_CLASS_SIEVE_IO) {
+    if (j == NULL || j->worker == NULL || (j->job_class != ECTP_CLASS_SHORT_LIVED && hs_pool_of_class(j->job_class) == NULL)) {
         return EINVAL;
     }
     switch (j->completion) {
@@ -156,8 +156,7 @@ queue(ec_async_job *j)
     }
     c->job.run = carrier_run;
     c->job.done = on_loop(j) ? carrier_done : NULL;
-    struct hs_pool *pool = j->job_class == ECTP_CLASS_CPU ? hs_pool_cpu() : hs_pool_io();
-    int err = pool != NULL ? hs_pool_submit(pool, &c->job) : ENOMEM;
+    int err = hs_pool_submit(hs_pool_of_class(j->job_class), &c->job);
     if (err != 0) {
         free(c);
     }

@@ -30,6 +30,7 @@ struct hs_io_kind {
     void (*consume)(struct hs_io *x, size_t n);
     off_t (*remaining)(struct hs_io *x); /* NULL: get_size minus lseek */
     int (*claim)(struct hs_io *x);       /* NULL: whoever comes first. 0 or errno */
+    int (*travels)(struct hs_io *x);     /* as hs_io_travels, of what it is made of; NULL: 0 */
     /* The last reference has gone, in any thread: to call hs_io_finish, now or later. NULL: now. */
     void (*last)(struct hs_io *x);
     bool slow_close; /* io_wrapper_async_destroy goes to the IO pool */
@@ -50,16 +51,27 @@ struct hs_io {
     bool arming; /* inside the wrapper's wait */
     bool claimed;
     bool closed;
+    bool bound; /* works only in its thread */
 };
 
 /* Set while the calling thread is to block, although it has a loop. */
 extern _Thread_local bool hs_io_blocking;
+
+/* Set while the calling thread has a loop that only disks may hold up: files are then read at once, not by way of the IO pool. */
+extern _Thread_local bool hs_io_disk_blocking;
 
 /* The loop that must not be held up here; NULL: none, and EAGAIN is waited out where that can be done. */
 static inline struct hs_loop *
 hs_io_loop(void)
 {
     return hs_io_blocking ? NULL : hs_loop_current();
+}
+
+/* The same for what waits for disks. */
+static inline struct hs_loop *
+hs_io_disk_loop(void)
+{
+    return hs_io_disk_blocking ? NULL : hs_io_loop();
 }
 
 static inline struct hs_io *
@@ -85,6 +97,9 @@ int hs_io_close(struct hs_io *x);
 /* The io's pollable descriptor or -1; whether its reads may give EAGAIN without one. */
 int hs_io_pollable_fd(struct hs_io *x);
 bool hs_io_nonblocking(struct hs_io *x);
+
+/* As hs_io_travels, for an io that has been claimed by who asks. NULL: 0. */
+int hs_io_source_travels(io_object *source);
 
 /* --- waiting (io_wait.c) --- */
 /* On the loop: has the waiter, if there is one, called in the next turn. May be called from within the io's own methods. */

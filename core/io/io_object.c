@@ -278,6 +278,38 @@ hs_io_is_claimed(const io_object *io)
     return ((const struct hs_io *)io)->claimed;
 }
 
+void
+hs_io_bind(io_object *io)
+{
+    hs_io_of(io)->bound = true;
+}
+
+int
+hs_io_source_travels(io_object *source)
+{
+    if (source == NULL) {
+        return 0;
+    }
+    struct hs_io *x = hs_io_of(source);
+    if (x->bound) {
+        return ENOTSUP;
+    }
+    if (x->wait_fn != NULL || hs_io_pool_busy(x)) {
+        return EBUSY;
+    }
+    return x->kind != NULL && x->kind->travels != NULL ? x->kind->travels(x) : 0;
+}
+
+int
+hs_io_travels(io_object *io)
+{
+    const struct hs_io *x = hs_io_of(io);
+    if (x->closed) {
+        return EBADF;
+    }
+    return x->claimed ? EBUSY : hs_io_source_travels(io);
+}
+
 /* --- look --- */
 
 static void

@@ -157,7 +157,14 @@ range_clone(io_object *io)
     return &copy->x.pub;
 }
 
+static int
+range_travels(struct hs_io *x)
+{
+    return hs_io_source_travels(((struct range *)x)->source);
+}
+
 static const struct hs_io_kind range_kind = {
+    .travels = range_travels,
     .w = {
         .sizeof_self = sizeof(io_wrapper),
         .read = range_read,

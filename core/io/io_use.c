@@ -13,6 +13,13 @@
 #include "io/io_kind.h"
 
 _Thread_local bool hs_io_blocking;
+_Thread_local bool hs_io_disk_blocking;
+
+void
+hs_io_set_disk_blocking(bool on)
+{
+    hs_io_disk_blocking = on;
+}
 
 static int
 fail(int err)

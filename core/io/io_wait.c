@@ -286,7 +286,7 @@ hs_io_through_pool(struct hs_io *x)
         return true;
     }
     const io_wrapper *w = x->pub.methods;
-    if (hs_io_loop() == NULL || (HS_IO_METHOD(w, read) == NULL && HS_IO_METHOD(w, readv) == NULL)) {
+    if (hs_io_disk_loop() == NULL || (HS_IO_METHOD(w, read) == NULL && HS_IO_METHOD(w, readv) == NULL)) {
         return false;
     }
     return HS_IO_METHOD(w, wait) == NULL && hs_io_pollable_fd(x) < 0 && !hs_io_nonblocking(x);

@@ -379,6 +379,13 @@ hs_loop_current(void)
     return current;
 }
 
+void
+hs_loop_set_current(struct hs_loop *loop)
+{
+    assert(loop == NULL || current == NULL || current == loop);
+    current = loop;
+}
+
 struct event_base *
 hs_loop_base(struct hs_loop *loop)
 {

@@ -28,6 +28,9 @@ int hs_loop_new(const struct hs_loop_options *options, struct hs_loop **out);
 void hs_loop_free(struct hs_loop *loop);
 /* The loop of the calling thread, NULL in a thread without one. */
 struct hs_loop *hs_loop_current(void);
+/* For a thread that runs a loop of its own only at times: takes its loop off the thread, so that others find none there (NULL), and gives it
+ * back. Not from within a callback of the loop. */
+void hs_loop_set_current(struct hs_loop *loop);
 struct event_base *hs_loop_base(struct hs_loop *loop);
 
 /* Runs until hs_loop_stop; at once back when that was called since the last run. 0 or EIO. */

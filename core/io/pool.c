@@ -23,40 +23,55 @@
 #define CPU_THREADS_MAX 64
 #define THREADS_MAX 1024
 #define THREAD_NAME_MAX 16 /* with its NUL: prctl(2), PR_SET_NAME */
+#define POOLS_MAX 256      /* beside IO and CPU */
 
 STAILQ_HEAD(job_list, hs_job);
+
+struct hs_pool_thread {
+    SLIST_ENTRY(hs_pool_thread) link;
+    struct hs_pool *pool;
+    pthread_t handle;
+    struct job_list mail; /* under the pool's lock */
+};
+SLIST_HEAD(thread_list, hs_pool_thread);
 
 struct hs_pool {
     SLIST_ENTRY(hs_pool) link;
     const char *name;
-    pthread_t *handles; /* room for max */
-    size_t queue_max;   /* 0: no limit */
-    unsigned max;       /* threads */
+    int id;
+    struct hs_pool_thread *room; /* for max threads; NULL: they are allocated one by one */
 
     pthread_mutex_t lock; /* for all below */
-    pthread_cond_t work;  /* there is a job, or the end */
+    pthread_cond_t work;  /* there is a job, or mail, or the end */
+    size_t queue_max;     /* 0: no limit */
+    unsigned max;         /* threads */
     struct job_list jobs;
     size_t queued;
+    struct thread_list list;
     unsigned threads, active; /* active: in a job */
     bool stopping;
     unsigned long long begun, done;
     int64_t wait_sum, run_sum; /* nanoseconds, over begun and done */
 };
 
-#define POOL_INITIALIZER(p, its_name, its_handles)                                                                         \
+#define POOL_INITIALIZER(p, its_name, its_id, its_room)                                                                    \
     {                                                                                                                      \
-        .name = (its_name), .handles = (its_handles), .max = sizeof(its_handles) / sizeof *(its_handles),                  \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .jobs = STAILQ_HEAD_INITIALIZER((p).jobs)      \
+        .name = (its_name), .id = (its_id), .room = (its_room), .max = sizeof(its_room) / sizeof *(its_room),              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .jobs = STAILQ_HEAD_INITIALIZER((p).jobs),     \
+        .list = SLIST_HEAD_INITIALIZER((p).list)                                                                           \
     }
 
-static pthread_t io_handles[IO_THREADS];
-static pthread_t cpu_handles[CPU_THREADS_MAX];
-static struct hs_pool io_pool = POOL_INITIALIZER(io_pool, "IO", io_handles);
-static struct hs_pool cpu_pool = POOL_INITIALIZER(cpu_pool, "CPU", cpu_handles);
+static struct hs_pool_thread io_room[IO_THREADS];
+static struct hs_pool_thread cpu_room[CPU_THREADS_MAX];
+static struct hs_pool io_pool = POOL_INITIALIZER(io_pool, "IO", HS_POOL_IO, io_room);
+static struct hs_pool cpu_pool = POOL_INITIALIZER(cpu_pool, "CPU", HS_POOL_CPU, cpu_room);
+
+static _Thread_local struct hs_pool_thread *this_thread;
 
 static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static SLIST_HEAD(, hs_pool) registry = SLIST_HEAD_INITIALIZER(registry); /* under registry_lock */
+static int npools;                                                          /* in it */
 
 static int64_t
 now(void)
@@ -76,33 +91,56 @@ call_done(void *arg)
     /* job may be gone */
 }
 
-/* The next job, NULL when the pool is being stopped and none is left. With the lock held. */
-static struct hs_job *
-next_job(struct hs_pool *pool)
+/* Runs what was sent to this thread. With the lock held, which is let go meanwhile. */
+static void
+read_mail(struct hs_pool_thread *t)
 {
     struct hs_job *job;
-    while ((job = STAILQ_FIRST(&pool->jobs)) == NULL && !pool->stopping) {
+    while ((job = STAILQ_FIRST(&t->mail)) != NULL) {
+        STAILQ_REMOVE_HEAD(&t->mail, link);
+        pthread_mutex_unlock(&t->pool->lock);
+        job->run(job); /* job may be gone now */
+        pthread_mutex_lock(&t->pool->lock);
+    }
+}
+
+/* The next job, NULL when the pool is being stopped and none is left. A pool that was made smaller leaves jobs to those of its threads that
+ * are busy. With the lock held. */
+static struct hs_job *
+next_job(struct hs_pool_thread *t)
+{
+    struct hs_pool *pool = t->pool;
+    struct hs_job *job;
+    for (;;) {
+        read_mail(t);
+        job = STAILQ_FIRST(&pool->jobs);
+        if (job != NULL && pool->active < pool->max) {
+            STAILQ_REMOVE_HEAD(&pool->jobs, link);
+            pool->queued--;
+            return job;
+        }
+        if (job == NULL && pool->stopping) {
+            pthread_cond_broadcast(&pool->work); /* those that a smaller pool holds back */
+            return NULL;
+        }
         pthread_cond_wait(&pool->work, &pool->lock);
     }
-    if (job != NULL) {
-        STAILQ_REMOVE_HEAD(&pool->jobs, link);
-        pool->queued--;
-    }
-    return job;
 }
 
 static void *
 thread_main(void *arg)
 {
-    struct hs_pool *pool = arg;
+    struct hs_pool_thread *self = arg;
+    struct hs_pool *pool = self->pool;
     struct hs_job *job;
 
+    this_thread = self;
     char name[THREAD_NAME_MAX] = { 0 };
     strncpy(name, pool->name, sizeof name - 1);
     (void)pthread_setname_np(pthread_self(), name); /* for those who look on, no more */
 
     pthread_mutex_lock(&pool->lock);
-    while ((job = next_job(pool)) != NULL) {
+    while ((job = next_job(self)) != NULL) {
         int64_t begin = now();
         pool->active++;
         pool->begun++;
@@ -127,9 +165,9 @@ thread_main(void *arg)
     return NULL;
 }
 
-/* Starts one more thread, all its signals blocked from its first instruction on. With the lock held. 0 or EAGAIN. */
+/* Starts a thread, all its signals blocked from its first instruction on. 0 or EAGAIN. */
 static int
-start_thread(struct hs_pool *pool)
+start_thread(struct hs_pool_thread *t)
 {
     static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
     sigset_t all, saved;
@@ -141,12 +179,53 @@ start_thread(struct hs_pool *pool)
     if (err != 0) {
         return err;
     }
-    err = pthread_create(&pool->handles[pool->threads], NULL, thread_main, pool);
+    err = pthread_create(&t->handle, NULL, thread_main, t);
     (void)pthread_sigmask(SIG_SETMASK, &saved, NULL); /* fails for a bad first argument only */
-    if (err == 0) {
-        pool->threads++;
-    }
     return err;
+}
+
+/* The same for the pool's next one. With the lock held. 0, EAGAIN or ENOMEM. */
+static int
+add_thread(struct hs_pool *pool)
+{
+    struct hs_pool_thread *t = pool->room != NULL ? &pool->room[pool->threads] : malloc(sizeof *t);
+    if (t == NULL) {
+        return ENOMEM;
+    }
+    *t = (struct hs_pool_thread){ .pool = pool };
+    STAILQ_INIT(&t->mail);
+    int err = start_thread(t);
+    if (err != 0) {
+        if (pool->room == NULL) {
+            free(t);
+        }
+        return err;
+    }
+    SLIST_INSERT_HEAD(&pool->list, t, link);
+    pool->threads++;
+    return 0;
+}
+
+struct hs_pool_thread *
+hs_pool_thread(void)
+{
+    return this_thread;
+}
+
+struct hs_pool *
+hs_pool_of_thread(const struct hs_pool_thread *t)
+{
+    return t->pool;
+}
+
+void
+hs_pool_thread_send(struct hs_pool_thread *t, struct hs_job *job)
+{
+    struct hs_pool *pool = t->pool;
+    pthread_mutex_lock(&pool->lock);
+    STAILQ_INSERT_TAIL(&t->mail, job, link);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 /* --- pools --- */
@@ -205,7 +284,6 @@ free_pool(struct hs_pool *pool)
 {
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
-    free(pool->handles);
     free(pool);
 }
 
@@ -218,10 +296,6 @@ make_pool(const char *name, unsigned threads, size_t queue)
     if (pool == NULL) {
         return NULL;
     }
-    pool->handles = calloc(threads, sizeof *pool->handles);
-    if (pool->handles == NULL) {
-        goto fail_handles;
-    }
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         goto fail_lock;
     }
@@ -232,15 +306,77 @@ make_pool(const char *name, unsigned threads, size_t queue)
     pool->max = threads;
     pool->queue_max = queue;
     STAILQ_INIT(&pool->jobs);
+    SLIST_INIT(&pool->list);
     return pool;
 
 fail_cond:
     pthread_mutex_destroy(&pool->lock);
 fail_lock:
-    free(pool->handles);
-fail_handles:
     free(pool);
     return NULL;
+}
+
+struct hs_pool *
+hs_pool_by_id(int id)
+{
+    if (id == HS_POOL_IO || id == HS_POOL_CPU) {
+        return id == HS_POOL_IO ? hs_pool_io() : hs_pool_cpu();
+    }
+    struct hs_pool *pool;
+    pthread_mutex_lock(&registry_lock);
+    SLIST_FOREACH (pool, &registry, link) {
+        if (pool->id == id) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return pool;
+}
+
+struct hs_pool *
+hs_pool_at(size_t n)
+{
+    if (n < 2) {
+        return n == 0 ? hs_pool_io() : hs_pool_cpu();
+    }
+    return hs_pool_by_id(HS_POOL_FIRST + (int)(n - 2));
+}
+
+size_t
+hs_pool_count(void)
+{
+    pthread_mutex_lock(&registry_lock);
+    const size_t n = (size_t)npools + 2;
+    pthread_mutex_unlock(&registry_lock);
+    return n;
+}
+
+int
+hs_pool_id(const struct hs_pool *pool)
+{
+    return pool->id;
+}
+
+const char *
+hs_pool_name(const struct hs_pool *pool)
+{
+    return pool->name;
+}
+
+int
+hs_pool_set(struct hs_pool *pool, unsigned threads, size_t queue)
+{
+    if (threads == 0 || threads > THREADS_MAX || pool->room != NULL) {
+        return EINVAL;
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->max = threads;
+    pool->queue_max = queue;
+    while (pool->threads < pool->max && pool->queued > pool->threads - pool->active && add_thread(pool) == 0) {
+    }
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
 }
 
 int
@@ -253,9 +389,12 @@ hs_pool_new(const char *name, unsigned threads, size_t queue, struct hs_pool **o
     pthread_mutex_lock(&registry_lock);
     if (find(name) != NULL) {
         err = EEXIST;
+    } else if (npools == POOLS_MAX) {
+        err = ENOSPC;
     } else if ((*out = make_pool(name, threads, queue)) == NULL) {
         err = ENOMEM;
     } else {
+        (*out)->id = HS_POOL_FIRST + npools++;
         SLIST_INSERT_HEAD(&registry, *out, link);
     }
     pthread_mutex_unlock(&registry_lock);
@@ -268,7 +407,7 @@ hs_pool_new(const char *name, unsigned threads, size_t queue, struct hs_pool **o
 static bool
 is_full(const struct hs_pool *pool)
 {
-    unsigned idle = pool->max - pool->active;
+    unsigned idle = pool->max > pool->active ? pool->max - pool->active : 0; /* a pool that was made smaller */
     return pool->queue_max != 0 && pool->queued >= idle && pool->queued - idle >= pool->queue_max;
 }
 
@@ -280,7 +419,7 @@ enqueue(struct hs_pool *pool, struct hs_job *job)
         return EAGAIN;
     }
     if (pool->queued >= pool->threads - pool->active && pool->threads < pool->max) {
-        int err = start_thread(pool);
+        int err = add_thread(pool);
         if (err != 0 && pool->threads == 0) {
             return err;
         }
@@ -331,6 +470,8 @@ hs_pool_get_stat(struct hs_pool *pool, struct hs_pool_stat *st)
     pthread_mutex_lock(&pool->lock);
     *st = (struct hs_pool_stat){
         .threads = pool->threads,
+        .threads_max = pool->max,
+        .queue_max = pool->queue_max,
         .active = pool->active,
         .queued = pool->queued,
         .done = pool->done,
@@ -356,10 +497,15 @@ tell_stop(struct hs_pool *pool)
 static void
 join(struct hs_pool *pool)
 {
-    for (unsigned i = 0; i < pool->threads; i++) {
-        int err = pthread_join(pool->handles[i], NULL);
-        assert(err == 0);
+    struct hs_pool_thread *t;
+    while ((t = SLIST_FIRST(&pool->list)) != NULL) {
+        SLIST_REMOVE_HEAD(&pool->list, link);
+        int err = pthread_join(t->handle, NULL);
+        assert(err == 0); /* mail that came too late is its senders' */
         (void)err;
+        if (pool->room == NULL) {
+            free(t);
+        }
     }
     assert(STAILQ_EMPTY(&pool->jobs));
     pool->threads = 0;
@@ -372,16 +518,19 @@ void
 hs_pools_stop(void)
 {
     struct hs_pool *pool;
-    tell_stop(&io_pool);
-    tell_stop(&cpu_pool);
     SLIST_FOREACH (pool, &registry, link) {
         tell_stop(pool);
     }
-    join(&io_pool);
+    SLIST_FOREACH (pool, &registry, link) {
+        join(pool);
+    }
+    tell_stop(&cpu_pool);
     join(&cpu_pool);
+    tell_stop(&io_pool);
+    join(&io_pool);
     while ((pool = SLIST_FIRST(&registry)) != NULL) {
         SLIST_REMOVE_HEAD(&registry, link);
-        join(pool);
         free_pool(pool);
     }
+    npools = 0;
 }

@@ -9,6 +9,7 @@ if not C then error("httpsrv runs inside the httpsrv command (httpsrv serve, htt
 local control = require "httpsrv.control"
 local hooks = require "httpsrv.hooks"
 local json = require "httpsrv.json"
+local pool = require "httpsrv.pool"
 local route = require "httpsrv.route"
 local sync = require "httpsrv.sync"
 local task = require "httpsrv.task"
@@ -62,7 +63,8 @@ M.phase = C.phase
 --- Whether a wait is possible here.
 M.async_ok = C.can_wait
 
---- Whether this is the state of a pool thread.
-function M.in_pool() return false end
+--- Thread pools, see httpsrv.pool.
+M.pool, M.pool_stat, M.pool_names, M.run_in_pool, M.in_pool = pool.pool, pool.pool_stat, pool.pool_names, pool.run_in_pool, pool.in_pool
+if pool.in_pool() then pool.install(M, require "httpsrv.session") end
 
 return M

@@ -2,6 +2,7 @@
 -- @module httpsrv.route
 local C = select(2, ...)
 local hooks = require "httpsrv.hooks"
+local pool = require "httpsrv.pool"
 local session = require "httpsrv.session"
 
 local type, pairs, ipairs, setmetatable, loadstring, error = type, pairs, ipairs, setmetatable, loadstring, error
@@ -31,6 +32,7 @@ local options = {
   client_half_close = one_of "allow",
   on_abort = one_of "continue",
   auth = function(v) return v == false or type(v) == "function", "function, or false" end,
+  pool = function(v) return type(v) == "string" and C.pool_known(v), "name of a pool (httpsrv.pool declares one)" end,
   handler_timeout = function(v) return type(v) == "number" and v > 0 and v < 3e8, "positive number of seconds" end,
 }
 
@@ -60,6 +62,7 @@ local function for_c(o)
     abort_continue = o.on_abort == "continue",
     handler_timeout = o.handler_timeout,
     auth = o.auth,
+    pool = o.pool,
   }
 end
 
@@ -131,15 +134,21 @@ end]]
 -- @tparam function handler called with the session
 -- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit), handler_timeout = seconds, encoded_slash = true,
 -- client_half_close = "allow", on_abort = "continue", auth = an auth handler of its own, or false: open to all. It counts as
--- registered for the route's base path, before one that is registered there.
+-- registered for the route's base path, before one that is registered there. pool = name: the handler runs in a thread of that pool,
+-- with a Lua state of its own, and may block.
 function M.register(method, path, handler, opts)
   check_arguments("register", method, path, handler)
   local o = for_c(check("register", opts, options))
   local where = C.where()
   if o.auth then o.auth = auth_entry(o.auth) end
+  local index
+  if o.pool and not C.in_pool() then
+    handler = function(sess) return pool.handle(o.pool, index, sess) end
+  end
   local entry = loadstring(wrapper, "=[httpsrv.route]", "t")(handler, setmetatable, session.meta)
-  local ok, ref = C.register(method, path, entry, o, (where:gsub(": $", "")))
-  if ok then hooks.route(ref, path, o.exact, handler) end
+  local ok, ref, number = C.register(method, path, entry, o, (where:gsub(": $", "")))
+  index = number
+  if ok and ref then hooks.route(ref, path, o.exact, handler) end -- in a pool thread there is nothing to be called
   return registered(where, ok, ref)
 end
 

@@ -211,4 +211,6 @@ local meta = {
   __newindex = function() error("a session has no fields of the script's own; use session:ctx()", 2) end,
 }
 
+C.session_meta = meta
+
 return { methods = methods, meta = meta }
