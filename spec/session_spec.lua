@@ -354,7 +354,7 @@ describe("register", function()
       ["httpsrv.register('GET', '/', print, { exact = 1 })"] = "option 'exact'",
       ["httpsrv.register('GET', '/', print, { on_abort = 'stop' })"] = "option 'on_abort'",
       ["httpsrv.register('GET', '/', print, { handler_timeout = 0 })"] = "option 'handler_timeout'",
-      ["httpsrv.register('GET', '/', print, { pool = 'IO' })"] = "unknown option 'pool'",
+      ["httpsrv.register('GET', '/', print, { pool = 'none' })"] = "option 'pool': name of a pool",
       ["httpsrv.register('GET', 'relative', print)"] = "path beginning with '/'",
       ["httpsrv.register('GE T', '/', print)"] = "method a token",
     } do

@@ -32,6 +32,7 @@ local httpsrv = {}
 ---@class httpsrv.auth_options
 ---@field host? string
 ---@field exact? boolean
+---@field pool? string name of a pool: the handler runs in one of its threads, with a Lua state of its own, and may block
 
 ---@param method string|nil nil: every method
 ---@param path string base path
@@ -150,8 +151,48 @@ function httpsrv.phase() end
 ---@return boolean
 function httpsrv.async_ok() end
 
+---Whether this is the state of a pool thread.
 ---@return boolean
 function httpsrv.in_pool() end
+
+---@class httpsrv.pool_settings
+---@field threads? integer 1 to 1024; 4
+---@field queue? integer jobs that may wait for a free thread; 0: any number; 64
+
+---@class httpsrv.pool_stat
+---@field name string
+---@field id integer
+---@field threads_max integer
+---@field queue_max integer 0: any number
+---@field threads integer started
+---@field active integer in a job
+---@field queued integer
+---@field done integer
+---@field wait number seconds from being queued to being begun, on average
+---@field run number seconds that a job runs, on average
+
+---Declares a pool; "IO" and "CPU" always exist.
+---@param name string
+---@param settings? httpsrv.pool_settings
+---@return string name
+function httpsrv.pool(name, settings) end
+
+---@param name string
+---@return httpsrv.pool_stat? stat
+---@return string? message
+---@return string? code "ENOENT"
+function httpsrv.pool_stat(name) end
+
+---@return string[] names "IO" and "CPU" first
+function httpsrv.pool_names() end
+
+---Runs fn(...) in a thread of a pool and waits for it. Upvalues, arguments and results are copied.
+---@param pool string
+---@param fn function
+---@param ... any
+---@return boolean? ok as pcall; nil when it was not run
+---@return any ... the results; the error; message and code ("EAGAIN": the pool is full, "ENOENT", "EDEADLK")
+function httpsrv.run_in_pool(pool, fn, ...) end
 
 ---How many of each the process has now.
 ---@return { sessions: integer, ios: integer, tasks: integer, timers: integer, connections: integer, states: integer, generations: integer }

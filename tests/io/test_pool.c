@@ -158,15 +158,26 @@ pools_have_names(void **state)
 }
 
 static void
+run_nothing(struct hs_job *job)
+{
+    (void)job;
+}
+
+static void
 make_pools(void *arg)
 {
     struct hs_pool *pool;
+    struct hs_job jobs[2] = { { .run = run_nothing }, { .run = run_nothing } };
     (void)arg;
     for (int i = 0; i < 2; i++) {
         char name[2] = { (char)('a' + i), '\0' };
         int err = hs_pool_new(name, 4, 0, &pool);
         assert_true(err == 0 || err == ENOMEM);
         assert_ptr_equal(hs_pool_find(name), err == 0 ? pool : NULL);
+        if (err == 0) { /* the first thread is another allocation */
+            err = hs_pool_submit(pool, &jobs[i]);
+            assert_true(err == 0 || err == ENOMEM || err == EAGAIN);
+        }
     }
     hs_pools_stop();
 }
@@ -411,6 +422,130 @@ threads_that_do_not_start(void **state)
     pthread_attr_destroy(&saved);
 }
 
+/* --- ids, other limits, mail --- */
+
+static void
+pools_have_ids_and_an_order(void **state)
+{
+    (void)state;
+    assert_int_equal(hs_pool_count(), 2);
+    struct hs_pool *a = new_pool("a", 1, 0), *b = new_pool("b", 1, 0);
+    assert_int_equal(hs_pool_count(), 4);
+    assert_ptr_equal(hs_pool_at(0), hs_pool_io());
+    assert_ptr_equal(hs_pool_at(1), hs_pool_cpu());
+    assert_ptr_equal(hs_pool_at(2), a);
+    assert_ptr_equal(hs_pool_at(3), b);
+    assert_null(hs_pool_at(4));
+    assert_int_equal(hs_pool_id(a), HS_POOL_FIRST);
+    assert_ptr_equal(hs_pool_by_id(hs_pool_id(b)), b);
+    assert_ptr_equal(hs_pool_by_id(HS_POOL_IO), hs_pool_io());
+    assert_ptr_equal(hs_pool_by_id(HS_POOL_CPU), hs_pool_cpu());
+    assert_null(hs_pool_by_id(HS_POOL_FIRST + 2));
+    assert_null(hs_pool_by_id(7));
+    assert_string_equal(hs_pool_name(b), "b");
+    for (int i = 0; i < 254; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%d", i);
+        new_pool(name, 1, 0);
+    }
+    struct hs_pool *none = NULL;
+    assert_int_equal(hs_pool_new("too many", 1, 0, &none), ENOSPC);
+    assert_null(none);
+}
+
+static void
+limits_can_be_changed(void **state)
+{
+    (void)state;
+    struct hs_pool *pool = new_pool("changing", 1, 1);
+    struct task a = task(), b = task(), c = task(), d = task();
+    assert_int_equal(hs_pool_set(pool, 0, 0), EINVAL);
+    assert_int_equal(hs_pool_set(hs_pool_io(), 1, 0), EINVAL);
+    set_gate(true);
+    assert_int_equal(hs_pool_submit(pool, &a.job), 0);
+    await_at_gate(1);
+    assert_int_equal(hs_pool_submit(pool, &b.job), 0);
+    assert_int_equal(hs_pool_submit(pool, &c.job), EAGAIN);
+    /* More threads: what waits is begun at once. */
+    assert_int_equal(hs_pool_set(pool, 2, 2), 0);
+    await_at_gate(2);
+    assert_int_equal(stat_of(pool).threads_max, 2);
+    assert_int_equal(stat_of(pool).queue_max, 2);
+    /* Fewer: one of the two threads stays idle from now on. */
+    assert_int_equal(hs_pool_set(pool, 1, 2), 0);
+    assert_int_equal(hs_pool_submit(pool, &c.job), 0);
+    assert_int_equal(hs_pool_submit(pool, &d.job), 0);
+    assert_int_equal(stat_of(pool).queued, 2);
+    set_gate(false);
+    await(&a, 1);
+    await(&b, 1);
+    await(&c, 1);
+    await(&d, 1);
+    assert_int_equal(stat_of(pool).threads, 2);
+}
+
+static struct hs_pool_thread *mailed;
+
+static void
+run_who(struct hs_job *job)
+{
+    struct task *t = (struct task *)job;
+    t->ran_in = pthread_self();
+    mailed = hs_pool_thread();
+    pass_gate();
+    t->runs++;
+}
+
+static pthread_mutex_t mail_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t mail_read = PTHREAD_COND_INITIALIZER;
+static bool mail_came;
+static pthread_t mail_in;
+
+static void
+run_mail(struct hs_job *job)
+{
+    (void)job;
+    pthread_mutex_lock(&mail_lock);
+    mail_in = pthread_self();
+    mail_came = true;
+    pthread_cond_signal(&mail_read);
+    pthread_mutex_unlock(&mail_lock);
+}
+
+static void
+mail_reaches_its_thread(void **state)
+{
+    (void)state;
+    struct hs_pool *pool = new_pool("mailed", 3, 0);
+    struct task a = task(), b = task();
+    struct hs_job mail = { .run = run_mail };
+    assert_null(hs_pool_thread());
+    set_gate(true);
+    assert_int_equal(hs_pool_submit(pool, &b.job), 0);
+    await_at_gate(1);
+    a.job.run = run_who;
+    assert_int_equal(hs_pool_submit(pool, &a.job), 0);
+    await_at_gate(2);
+    set_gate(false);
+    await(&a, 1);
+    await(&b, 1);
+    assert_ptr_equal(hs_pool_of_thread(mailed), pool);
+    const unsigned long long done = stat_of(pool).done;
+    hs_pool_thread_send(mailed, &mail);
+    pthread_mutex_lock(&mail_lock);
+    while (!mail_came) {
+        pthread_cond_wait(&mail_read, &mail_lock);
+    }
+    pthread_mutex_unlock(&mail_lock);
+    assert_true(pthread_equal(mail_in, a.ran_in));
+    assert_int_equal(stat_of(pool).done, done); /* no job */
+    /* Also what was sent just before the end is read. */
+    mail_came = false;
+    hs_pool_thread_send(mailed, &mail);
+    hs_pools_stop();
+    assert_true(mail_came);
+}
+
 /* --- many at once: what a thread sanitizer looks at --- */
 
 #define SUBMITTERS 4
@@ -497,6 +632,9 @@ main(void)
         with_loop(stop_runs_what_is_queued),
         with_loop(free_of_the_loop_takes_what_is_done),
         with_loop(threads_that_do_not_start),
+        with_loop(pools_have_ids_and_an_order),
+        with_loop(limits_can_be_changed),
+        with_loop(mail_reaches_its_thread),
         with_loop(jobs_from_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
