@@ -25,6 +25,7 @@ local httpsrv = {}
 ---@field on_abort? "continue" the handler runs to its end when the client goes away
 ---@field handler_timeout? number seconds
 ---@field auth? httpsrv.auth_handler|false an auth handler of the route's own; false: open to all
+---@field pool? string name of a pool: the handler runs in one of its threads, with a Lua state of its own, and may block
 
 ---Decides about a request: true[, user]; false (403); nil, challenge (401).
 ---@alias httpsrv.auth_handler fun(sess: httpsrv.session): boolean|nil, string|string[]|nil
@@ -32,7 +33,6 @@ local httpsrv = {}
 ---@class httpsrv.auth_options
 ---@field host? string
 ---@field exact? boolean
----@field pool? string name of a pool: the handler runs in one of its threads, with a Lua state of its own, and may block
 
 ---@param method string|nil nil: every method
 ---@param path string base path
