@@ -453,7 +453,7 @@ print("returned", p.returncode)']])
         curl -s --unix-socket s http://h/new
         wait $client
         cat answer]])
-      assert.equal("new\nslow\n", out)
+      assert.equal("new slow\n", out)
       sh("kill " .. pid)
       assert.truthy(gone(pid))
     end)
