@@ -99,15 +99,15 @@ end
 -- --- Lua: LDoc's reading of the comments, found by the names of the types ---
 
 local function ldoc_items()
-  local list = {}
-  for _, folder in ipairs({ "httpsrv", "msys" }) do
-    local main = io.open(root .. "/lua/" .. folder .. "/init.lua") or io.open(root .. "/lua/" .. folder .. "/core.lua")
-    if main then
-      main:close()
-      local text = run(("cd %s && LUA_PATH=%s ldoc --filter ldoc_dump.dump lua/%s 2>/dev/null"):format(quote(root),
-        quote(here .. "/?.lua;;"), folder))
+  local list, read = {}, {}
+  for _, path in ipairs(files.list(root, { "lua" }, { ".lua" })) do
+    local what = path:match("^(lua/[^/]+)/") or path -- folders whole, files above them one by one
+    if what ~= "lua/types" and not read[what] then
+      read[what] = true
+      local text = run(("cd %s && LUA_PATH=%s ldoc --filter ldoc_dump.dump %s 2>/dev/null"):format(quote(root),
+        quote(here .. "/?.lua;;"), what))
       for _, module in ipairs(assert(loadstring(text:sub(text:find("return {", 1, true), -1)))()) do
-        module.file = "lua/" .. folder .. "/" .. module.file:match("[^/]+$")
+        module.file = what .. module.file:match(".*/" .. what:gsub("%p", "%%%0") .. "(.*)$")
         for _, item in ipairs(module.items) do
           item.module, item.file = module.name, module.file
           list[#list + 1] = item

@@ -51,18 +51,21 @@ function msys.registerControl(prefix, fn) end
 ---@return true
 function msys.httpsrv.register(method, path, handler, options) end
 
+---Runs fn once, so many seconds from now. As httpsrv.timer.after.
 ---@param seconds number
 ---@param fn fun()
 ---@param name? string
 ---@return httpsrv.timer
 function msys.timer.after(seconds, fn, name) end
 
+---Runs fn once, at a time of day. As httpsrv.timer.at.
 ---@param time number seconds since 1970
 ---@param fn fun()
 ---@param name? string
 ---@return httpsrv.timer
 function msys.timer.at(time, fn, name) end
 
+---Runs fn again and again. As httpsrv.timer.every.
 ---@param seconds number
 ---@param fn fun()
 ---@param name? string
