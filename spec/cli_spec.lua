@@ -446,7 +446,7 @@ print("returned", p.returncode)']])
       local _, out = sh([[
         curl -s --unix-socket s http://h/slow >answer & client=$!
         sleep 0.1
-        echo 'require("httpsrv").register("GET", "/new", function(sess) sess:response_append("new\n") end)' >app/new.lua
+        echo 'require("httpsrv").register("GET", "/new", function(sess) sess:response_append "new " end)' >app/new.lua
         kill -HUP ]] .. pid .. [[
 
         for i in $(seq 1000); do grep -q 'reloaded: generation 2' log && break; sleep 0.01; done
