@@ -56,8 +56,8 @@ struct hs_lua_runtime {
     bool closing;
     struct hs_task *current; /* whose Lua is running */
 
-    struct hs_task_list tasks; /* live: waiting, ready, held or running */
-    struct hs_task_list spare; /* ended ones with their coroutines */
+    struct hs_task_list tasks; /* live: waiting, ready, held or running (but for a handler's on its first run) */
+    struct hs_task *spare;     /* ended ones with their coroutines, by their links' next */
     size_t nspare;
     size_t ntasks;
     uint64_t last_id;

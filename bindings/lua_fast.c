@@ -13,19 +13,10 @@ HTTPSRV_API int hs_ffi_header_set(double serial, const char *name, size_t name_l
 HTTPSRV_API int hs_ffi_header_get(double serial, const char *name, size_t name_len, struct hs_view *value);
 HTTPSRV_API int hs_ffi_method(double serial);
 
-static ec_httpsrv_session *
-find(double serial)
-{
-    struct hs_session_env *env = hs_session_env_current();
-
-    /* Up to 2^53 every integer is a double of its own. */
-    return env != NULL && serial >= 1 && serial <= 9007199254740992.0 ? hs_session_by_serial(env, (uint64_t)(int64_t)serial) : NULL;
-}
-
 int
 hs_ffi_append(double serial, const char *p, size_t n)
 {
-    ec_httpsrv_session *sess = find(serial);
+    ec_httpsrv_session *sess = hs_session_by_handle(serial);
 
     return sess != NULL ? hs_session_append_now(sess, p, n) : EBADF;
 }
@@ -33,7 +24,7 @@ hs_ffi_append(double serial, const char *p, size_t n)
 int
 hs_ffi_status_std(double serial, int code, const char *message, size_t message_len, const char *type, size_t type_len)
 {
-    ec_httpsrv_session *sess = find(serial);
+    ec_httpsrv_session *sess = hs_session_by_handle(serial);
 
     if (sess == NULL) {
         return EBADF;
@@ -48,7 +39,7 @@ hs_ffi_status_std(double serial, int code, const char *message, size_t message_l
 int
 hs_ffi_header_set(double serial, const char *name, size_t name_len, const char *value, size_t value_len)
 {
-    ec_httpsrv_session *sess = find(serial);
+    ec_httpsrv_session *sess = hs_session_by_handle(serial);
 
     return sess != NULL ? hs_session_header_put(sess, (struct hs_view){ name, name_len }, (struct hs_view){ value, value_len }, true)
                         : EBADF;
@@ -57,7 +48,7 @@ hs_ffi_header_set(double serial, const char *name, size_t name_len, const char *
 int
 hs_ffi_header_get(double serial, const char *name, size_t name_len, struct hs_view *value)
 {
-    ec_httpsrv_session *sess = find(serial);
+    ec_httpsrv_session *sess = hs_session_by_handle(serial);
 
     return sess != NULL ? hs_session_header_view(sess, (struct hs_view){ name, name_len }, value) : EBADF;
 }
@@ -66,7 +57,7 @@ hs_ffi_header_get(double serial, const char *name, size_t name_len, struct hs_vi
 int
 hs_ffi_method(double serial)
 {
-    ec_httpsrv_session *sess = find(serial);
+    ec_httpsrv_session *sess = hs_session_by_handle(serial);
 
     return sess != NULL ? hs_session_request(sess)->method_id : HS_METHOD_OTHER;
 }

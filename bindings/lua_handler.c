@@ -161,7 +161,7 @@ run_handler(struct hs_lua_handler *h, ec_httpsrv_session *sess)
 {
     struct hs_lua_runtime *rt = h->rt;
     struct outcome o = { false, EC_HTTPSRV_HANDLER_DONE };
-    struct hs_task *t = rt->entered == 0 ? hs_task_new(rt, NULL, &handler_ops, &o) : NULL;
+    struct hs_task *t = rt->entered == 0 ? hs_task_take(rt, &handler_ops, &o) : NULL;
     if (t == NULL) {
         hs_session_fail(sess, 503);
         return EC_HTTPSRV_HANDLER_DONE;
@@ -170,8 +170,10 @@ run_handler(struct hs_lua_handler *h, ec_httpsrv_session *sess)
     t->sess = sess;
     t->continues = h->continues;
     lua_rawgeti(t->co, LUA_REGISTRYINDEX, h->fn_ref);
-    lua_pushnumber(t->co, (lua_Number)hs_session_serial(sess));
-    hs_task_run(t, 1);
+    lua_pushnumber(t->co, hs_session_handle(sess));
+    if (hs_task_run(t, 1)) {
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
     if (o.ended) {
         return o.rc == EC_HTTPSRV_HANDLER_DONE ? o.rc : suspend(hs_session_binding_data(sess), sess);
     }

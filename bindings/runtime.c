@@ -199,7 +199,6 @@ init(struct hs_lua_runtime *rt, const struct hs_lua_options *o)
     rt->exit_arg = o->exit_arg;
     rt->pooled = o->unit != NULL;
     TAILQ_INIT(&rt->tasks);
-    TAILQ_INIT(&rt->spare);
     TAILQ_INIT(&rt->ready);
     TAILQ_INIT(&rt->turn);
     TAILQ_INIT(&rt->resources);
@@ -396,6 +395,9 @@ hs_runtime_exit(struct hs_lua_runtime *rt, int status)
     void (*fn)(void *, int) = rt->exit;
     void *arg = rt->exit_arg;
     hs_runtime_addref(rt);
+    if (rt->current != NULL) {
+        hs_task_enlist(rt->current);
+    }
     rt->current = NULL;
     close_now(rt);
     hs_pool_unit_await(rt->unit, EXIT_TIMEOUT);

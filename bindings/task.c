@@ -59,13 +59,14 @@ drop_coroutine(struct hs_task *t)
 
 static void deadline_passed(void *arg);
 
-struct hs_task *
-hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *ops, void *data)
+/* A spare task with a coroutine, in no list. NULL: out of memory (only without L), or the runtime closes. */
+static __attribute__((noinline)) struct hs_task *
+take_slowly(struct hs_lua_runtime *rt, lua_State *L)
 {
     if (!hs_lua_open(rt)) {
         return NULL;
     }
-    struct hs_task *t = TAILQ_FIRST(&rt->spare);
+    struct hs_task *t = rt->spare;
     if (t == NULL) {
         t = calloc(1, sizeof(*t));
         if (t == NULL) {
@@ -76,7 +77,7 @@ hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *o
         }
         t->rt = rt;
         hs_timer_init(&t->timer, rt->loop, deadline_passed, t);
-        TAILQ_INSERT_HEAD(&rt->spare, t, link);
+        rt->spare = t;
         rt->nspare++;
     }
     if (t->co == NULL) {
@@ -86,14 +87,66 @@ hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *o
             return NULL;
         }
     }
-    TAILQ_REMOVE(&rt->spare, t, link);
+    rt->spare = TAILQ_NEXT(t, link);
     rt->nspare--;
+    return t;
+}
+
+static inline struct hs_task *
+take(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *ops, void *data)
+{
+    struct hs_task *t = rt->spare;
+    if (__builtin_expect(t != NULL && t->co != NULL && hs_lua_open(rt), 1)) {
+        rt->spare = TAILQ_NEXT(t, link);
+        rt->nspare--;
+    } else {
+        t = take_slowly(rt, L);
+        if (t == NULL) {
+            return NULL;
+        }
+    }
     t->ops = ops;
     t->data = data;
-    TAILQ_INSERT_TAIL(&rt->tasks, t, link);
-    rt->ntasks++;
-    hs_live_add(HS_LIVE_TASK, 1);
     return t;
+}
+
+/* Puts t back, which is clean. */
+static inline void
+put_back(struct hs_task *t)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    t->state = HS_TASK_SPARE;
+    TAILQ_NEXT(t, link) = rt->spare;
+    rt->spare = t;
+    rt->nspare++;
+}
+
+void
+hs_task_enlist(struct hs_task *t)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    if (!t->listed) {
+        t->listed = true;
+        TAILQ_INSERT_TAIL(&rt->tasks, t, link);
+        rt->ntasks++;
+        hs_live_add(HS_LIVE_TASK, 1);
+    }
+}
+
+struct hs_task *
+hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *ops, void *data)
+{
+    struct hs_task *t = take(rt, L, ops, data);
+    if (t != NULL) {
+        hs_task_enlist(t);
+    }
+    return t;
+}
+
+struct hs_task *
+hs_task_take(struct hs_lua_runtime *rt, const struct hs_task_ops *ops, void *data)
+{
+    return take(rt, NULL, ops, data);
 }
 
 /* Takes t out of the live ones. reusable: its coroutine can run another function. */
@@ -101,9 +154,12 @@ static void
 retire(struct hs_task *t, bool reusable)
 {
     struct hs_lua_runtime *rt = t->rt;
-    TAILQ_REMOVE(&rt->tasks, t, link);
-    rt->ntasks--;
-    hs_live_add(HS_LIVE_TASK, -1);
+    if (t->listed) {
+        t->listed = false;
+        TAILQ_REMOVE(&rt->tasks, t, link);
+        rt->ntasks--;
+        hs_live_add(HS_LIVE_TASK, -1);
+    }
     if (!reusable || rt->nspare >= MAX_SPARE) {
         hs_lua_locks_end(t);
         drop_coroutine(t);
@@ -113,7 +169,6 @@ retire(struct hs_task *t, bool reusable)
     if (lua_gettop(t->co) != 0) {
         lua_settop(t->co, 0);
     }
-    t->state = HS_TASK_SPARE;
     t->ops = NULL;
     t->data = NULL;
     t->req = NULL;
@@ -121,8 +176,7 @@ retire(struct hs_task *t, bool reusable)
     t->id = 0;
     t->started = t->raise = t->drop = t->cancelled = t->continues = false;
     t->refused = 0;
-    TAILQ_INSERT_HEAD(&rt->spare, t, link);
-    rt->nspare++;
+    put_back(t);
 }
 
 void
@@ -206,6 +260,33 @@ push_resume_values(struct hs_task *t)
     return 2;
 }
 
+/* What lua_resume has led to. */
+static void
+settle(struct hs_task *t, int status)
+{
+    if (status == LUA_YIELD && t->state == HS_TASK_WAITING) {
+        hs_task_enlist(t);
+        lua_settop(t->co, 0);
+    } else if (status == LUA_YIELD) {
+        if (!t->drop) {
+            hs_log(HS_LOG_ERROR, "%s: attempt to yield from outside a coroutine of the script's own", t->ops->what);
+        }
+        finish(t, HS_TASK_DROPPED);
+    } else if (status != 0 && is_cancellation(t)) {
+        finish(t, HS_TASK_CANCELLED);
+    } else {
+        finish(t, status);
+    }
+}
+
+static inline void
+leave(struct hs_lua_runtime *rt)
+{
+    if (--rt->busy == 0) {
+        hs_runtime_left(rt);
+    }
+}
+
 /* Runs t until it waits or ends. It is in no run list. */
 static void
 run(struct hs_task *t)
@@ -216,23 +297,9 @@ run(struct hs_task *t)
         finish(t, HS_TASK_DROPPED);
     } else {
         t->state = HS_TASK_RUNNING;
-        int status = hs_enter_resume(t, push_resume_values(t));
-        if (status == LUA_YIELD && t->state == HS_TASK_WAITING) {
-            lua_settop(t->co, 0);
-        } else if (status == LUA_YIELD) {
-            if (!t->drop) {
-                hs_log(HS_LOG_ERROR, "%s: attempt to yield from outside a coroutine of the script's own", t->ops->what);
-            }
-            finish(t, HS_TASK_DROPPED);
-        } else if (status != 0 && is_cancellation(t)) {
-            finish(t, HS_TASK_CANCELLED);
-        } else {
-            finish(t, status);
-        }
+        settle(t, hs_enter_resume(t, push_resume_values(t)));
     }
-    if (--rt->busy == 0) {
-        hs_runtime_left(rt);
-    }
+    leave(rt);
 }
 
 static void
@@ -269,11 +336,28 @@ hs_task_start(struct hs_task *t, int nargs)
     }
 }
 
-void
+bool
 hs_task_run(struct hs_task *t, int nargs)
 {
-    t->nargs = nargs;
-    run(t);
+    struct hs_lua_runtime *rt = t->rt;
+    rt->busy++;
+    t->started = true;
+    t->state = HS_TASK_RUNNING;
+    int status = hs_enter_resume(t, nargs);
+    const bool plain = status == 0 && t->req == NULL && t->shield == NULL && !t->cancelled && !t->spoilt && !t->listed &&
+                       rt->unloader == NULL && rt->nspare < MAX_SPARE;
+    if (__builtin_expect(plain, 1)) {
+        if (lua_gettop(t->co) != 0) {
+            lua_settop(t->co, 0);
+        }
+        t->started = t->continues = false;
+        t->sess = NULL;
+        put_back(t);
+    } else {
+        settle(t, status);
+    }
+    leave(rt);
+    return plain;
 }
 
 void
@@ -424,8 +508,8 @@ hs_task_close_all(struct hs_lua_runtime *rt)
         t->state = HS_TASK_RUNNING; /* no wake-up or cancellation can queue it any more */
         finish(t, HS_TASK_CLOSED);
     }
-    while ((t = TAILQ_FIRST(&rt->spare)) != NULL) {
-        TAILQ_REMOVE(&rt->spare, t, link);
+    while ((t = rt->spare) != NULL) {
+        rt->spare = TAILQ_NEXT(t, link);
         rt->nspare--;
         drop_coroutine(t);
         free(t);

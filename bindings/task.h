@@ -50,6 +50,7 @@ struct hs_task {
     uint64_t id;               /* of spawn; 0 */
     int nargs;                 /* READY: values on co's stack, with the function when it has not started */
     int wake_err;
+    bool listed; /* in rt->tasks */
     bool started;
     bool raise; /* resume with the cancellation instead of wake_err */
     bool drop;  /* do not resume: it is over */
@@ -85,13 +86,18 @@ struct hs_task {
 /* Takes a task with a coroutine, empty stack, state SPARE, in the list of the live ones. L: the Lua code that is running, which may throw for
  * lack of memory; NULL: called from the loop. NULL when out of memory (only without L) or when the runtime closes. */
 struct hs_task *hs_task_new(struct hs_lua_runtime *rt, lua_State *L, const struct hs_task_ops *ops, void *data);
+/* The same from the loop for a handler's first run, which most often is its only one: not in the list of the live ones until it waits. */
+struct hs_task *hs_task_take(struct hs_lua_runtime *rt, const struct hs_task_ops *ops, void *data);
+/* Puts it in that list, if it is not there. */
+void hs_task_enlist(struct hs_task *t);
 /* Gives one back that was not started. */
 void hs_task_discard(struct hs_task *t);
 /* Starts the function that lies on its stack below nargs arguments: at once when no Lua is running (it may have ended on return, then ended has
  * been called), else from the run list. held: when the runtime goes live. */
 void hs_task_start(struct hs_task *t, int nargs);
-/* The same, at once, also while another task is being finished. Lua must not be running. */
-void hs_task_run(struct hs_task *t, int nargs);
+/* The same, at once, also while another task is being finished. Lua must not be running. True: the function has returned and left nothing
+ * to be seen to (no request's record, no error, no cancellation); the task is spare again and ended was not called. */
+bool hs_task_run(struct hs_task *t, int nargs);
 /* Ends a task that waits: it is not resumed any more. Lua must not be running. */
 void hs_task_drop(struct hs_task *t);
 void hs_task_hold(struct hs_task *t, int nargs);

@@ -46,8 +46,8 @@ void
 hs_arena_reset(struct hs_arena *a)
 {
     struct hs_arena_block *b = a->first;
-    if (b == NULL) {
-        return;
+    if (b == NULL || (a->current == b && a->next == b->data && b->next == NULL)) {
+        return; /* nothing was taken */
     }
     if (b->size > HS_ARENA_FIRST) {
         hs_arena_fini(a);

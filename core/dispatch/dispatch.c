@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/short.h"
 #include "dispatch/auth.h"
 #include "dispatch/generation.h"
 #include "http/response_head.h"
@@ -17,9 +19,19 @@
 /* More than any request target that the parser lets through. */
 enum { PATH_MAX_SIZE = 16 * 1024 * 1024 };
 
+enum { SEEN_PATHS = 64, SEEN_PATH_MAX = 48 };
+
+/* A path and what the tree has found for it. */
+struct seen_path {
+    const struct hs_route_set *set;
+    size_t len; /* 0: free */
+    char path[SEEN_PATH_MAX];
+};
+
 struct hs_dispatch {
     struct hs_generation *generation; /* NULL: none */
     const struct hs_route_tree *plain; /* that of a generation without authentication */
+    struct seen_path seen[SEEN_PATHS]; /* in plain, by seen_place; of a tree without hosts */
     struct hs_buf path;               /* scratch for normalising, kept from one request to the next */
     void (*on_ended)(void *arg, ec_httpsrv_session *sess);
     void *on_ended_arg;
@@ -60,6 +72,7 @@ hs_dispatch_set_generation(struct hs_dispatch *d, struct hs_generation *g)
     }
     d->generation = g;
     d->plain = g != NULL && !g->guarded ? &g->tree : NULL;
+    memset(d->seen, 0, sizeof d->seen);
     if (former != NULL) {
         hs_generation_delref(former);
     }
@@ -239,6 +252,46 @@ settle(struct hs_dispatch *d, const struct hs_route *route, struct hs_view raw, 
     return 0;
 }
 
+/* --- the paths seen last --- */
+
+/* Where a path of four bytes or more may be noted: by its end, in which paths differ most. */
+static inline struct seen_path *
+seen_place(struct hs_dispatch *d, struct hs_view path)
+{
+    uint32_t last;
+
+    memcpy(&last, path.p + path.n - sizeof last, sizeof last);
+    return &d->seen[((last + (uint32_t)path.n) * 2654435761u) >> 26]; /* Knuth's multiplicative hash; 2^6 places */
+}
+
+/* Asks the tree. place, if not NULL, is where the answer may be noted. */
+static __attribute__((noinline)) const struct hs_route_set *
+find_in_tree(struct hs_dispatch *d, const struct hs_request *req, struct hs_view path, struct seen_path *place)
+{
+    const struct hs_route_tree *tree = d->plain;
+    const struct hs_route_set *set = hs_route_tree_find(tree, hs_request_view(req, req->host), path);
+
+    if (place != NULL && set != NULL && tree->nhosts == 0 && path.n <= SEEN_PATH_MAX) {
+        place->set = set;
+        place->len = path.n;
+        memcpy(place->path, path.p, path.n);
+    }
+    return set;
+}
+
+static inline const struct hs_route_set *
+find(struct hs_dispatch *d, const struct hs_request *req, struct hs_view path)
+{
+    if (path.n < sizeof(uint32_t)) {
+        return find_in_tree(d, req, path, NULL);
+    }
+    struct seen_path *place = seen_place(d, path);
+    if (place->len == path.n && hs_short_equal(place->path, path.p, path.n)) {
+        return place->set;
+    }
+    return find_in_tree(d, req, path, place);
+}
+
 /* --- the session's upcalls --- */
 
 /* What the request gets when there is no route for it. */
@@ -338,7 +391,7 @@ begin(void *arg, ec_httpsrv_session *sess)
     if (__builtin_expect(d->plain == NULL || req->target_form == HS_TARGET_ASTERISK || !req->plain_path || path.n == 0, 0)) {
         return begin_unusual(d, sess, req);
     }
-    const struct hs_route_set *set = hs_route_tree_find(d->plain, hs_request_view(req, req->host), path);
+    const struct hs_route_set *set = find(d, req, path);
     struct hs_route *route = NULL;
     if (__builtin_expect(set != NULL, 1)) {
         route = hs_route_set_pick(set, req->method_id, hs_request_view(req, req->method));

@@ -83,7 +83,7 @@ h1_time_input(struct h1_conn *c, struct hs_timeq *q)
 }
 
 void
-h1_update_interest(struct h1_conn *c)
+h1_set_interest(struct h1_conn *c)
 {
     if (!c->t) {
         return;
@@ -233,8 +233,8 @@ h1_refuse(struct h1_conn *c, const struct hs_refusal *why)
     struct hs_h1 *h = c->h;
     struct hs_view phrase = hs_status_reason(why->status);
     const struct hs_out_field type = { HS_VIEW("Content-Type"), HS_VIEW("text/plain"), HS_FIELD_CONTENT_TYPE };
-    const struct hs_response r = {
-        .status = why->status, .fields = &type, .nfields = 1, .length = (int64_t)phrase.n + 1, .close = true,
+    struct hs_response r = {
+        .head = { .status = why->status, .fields = &type, .nfields = 1, .content_length = (int64_t)phrase.n + 1, .close = true, .date = true },
     };
     struct iovec iov[2] = { { (void *)(uintptr_t)phrase.p, phrase.n }, { (void *)(uintptr_t) "\n", 1 } };
 

@@ -11,20 +11,6 @@
 
 enum { H1_READS_PER_EVENT = 4, H1_NESTED_MIN = 4096, H1_DIRECT_MAX = 256 * 1024 };
 
-bool
-h1_wants_read(const struct h1_conn *c)
-{
-    switch ((enum h1_state)c->state) {
-    case H1_HEAD: return h1_queued(c) <= c->h->limits.pipeline_output;
-    case H1_BODY: return c->body_on;
-    case H1_DRAIN:
-    case H1_LINGER: return true;
-    case H1_READ:
-    case H1_CLOSING: return false;
-    }
-    return false;
-}
-
 /* --- bodies --- */
 
 void
@@ -255,20 +241,28 @@ linger(struct h1_conn *c)
     return false;
 }
 
+/* A step in any state but HEAD. False: nothing more can be done now. */
+static __attribute__((noinline)) bool
+step(struct h1_conn *c)
+{
+    switch ((enum h1_state)c->state) {
+    case H1_BODY: return c->body_on && feed_body(c);
+    case H1_DRAIN: return feed_body(c);
+    case H1_CLOSING: c->h->cur = c->h->end; return false;
+    case H1_LINGER: return linger(c);
+    case H1_HEAD:
+    case H1_READ: return false;
+    }
+    return false;
+}
+
 static void
 process(struct h1_conn *c)
 {
     bool more = true;
 
     while (more && !c->dead && !c->broken) {
-        switch ((enum h1_state)c->state) {
-        case H1_HEAD: more = parse_head(c); break;
-        case H1_BODY: more = c->body_on && feed_body(c); break;
-        case H1_DRAIN: more = feed_body(c); break;
-        case H1_READ: more = false; break;
-        case H1_CLOSING: c->h->cur = c->h->end; more = false; break;
-        case H1_LINGER: more = linger(c); break;
-        }
+        more = __builtin_expect(c->state == H1_HEAD, 1) ? parse_head(c) : step(c);
     }
 }
 
@@ -300,7 +294,9 @@ end_input(struct h1_conn *c)
         }
     }
     if (c->state == H1_HEAD) {
-        if (c->in_len == 0) {
+        if (c->in_len == 0 && c->in_q == &h->idle_q) {
+            hs_timeq_touch_coarse(c->in_q, &c->in_timer);
+        } else if (c->in_len == 0) {
             h1_time_input(c, c->requests ? &h->idle_q : &h->head_q);
         } else if (!h1_wants_read(c)) {
             h1_time_input(c, NULL); /* it is we who do not read */
@@ -318,15 +314,15 @@ begin_input(struct h1_conn *c)
 
     assert(!h->input);
     h->input = c;
-    if (c->in_len) {
+    h->cur = h->end = h->scratch;
+    h->emptied = false;
+    if (__builtin_expect(c->in_len != 0, 0)) {
         memcpy(h->scratch, c->in, c->in_len);
+        h->end += c->in_len;
         free(c->in);
         c->in = NULL;
+        c->in_len = 0;
     }
-    h->cur = h->scratch;
-    h->end = h->scratch + c->in_len;
-    h->emptied = false;
-    c->in_len = 0;
 }
 
 static void
@@ -351,48 +347,57 @@ on_eof(struct h1_conn *c)
     }
 }
 
-/* Reads once, behind what is there or straight into the session's memory. False: nothing more is to be had now. */
-static bool
-read_some(struct h1_conn *c)
+/* What a read has given: true when there were bytes. */
+static inline bool
+has_read(struct h1_conn *c, ssize_t r)
+{
+    if (__builtin_expect(r > 0, 1)) {
+        return true;
+    }
+    if (r == 0) {
+        on_eof(c);
+    } else if (errno != EAGAIN) {
+        h1_break(c);
+    }
+    return false;
+}
+
+/* Reads once behind what is there, at most wanted bytes. False: nothing more is to be had now. */
+static inline bool
+read_behind(struct h1_conn *c, size_t wanted)
 {
     struct hs_h1 *h = c->h;
-    size_t room = (size_t)(h->scratch + H1_SCRATCH - h->end);
     char *p = h->scratch + (h->end - h->scratch);
-    size_t wanted = SIZE_MAX;
-    bool direct = false;
-    char *own;
+    size_t room = (size_t)(h->scratch + H1_SCRATCH - p);
 
-    if (c->state == H1_HEAD) {
-        wanted = H1_READ_MAX;
-    } else if (c->state == H1_BODY) {
-        wanted = h->user->body_space(c->stream.user, &own);
-        if (own && h->cur == h->end && !c->body->is_chunked && (wanted >= H1_NESTED_MIN || wanted >= c->body->left)) {
-            room = wanted < c->body->left ? wanted : (size_t)c->body->left;
-            room = room < H1_DIRECT_MAX ? room : H1_DIRECT_MAX;
-            p = own;
-            direct = true;
-        } else if (own) {
-            wanted = SIZE_MAX;
-        }
-    }
-    if (!direct) {
-        if (room < H1_NESTED_MIN) {
-            return false;
-        }
-        room = room < wanted ? room : wanted;
-    }
-    ssize_t r = c->t->ops->read(c->t, p, room);
-    if (r <= 0) {
-        if (r == 0) {
-            on_eof(c);
-        } else if (errno != EAGAIN) {
-            h1_break(c);
-        }
+    if (room < H1_NESTED_MIN) {
         return false;
     }
-    if (!direct) {
-        h->end += r;
-        return (size_t)r == room;
+    room = room < wanted ? room : wanted;
+    ssize_t r = c->t->ops->read(c->t, p, room);
+    if (!has_read(c, r)) {
+        return false;
+    }
+    h->end += r;
+    return (size_t)r == room;
+}
+
+/* Reads content once, straight into the session's memory where it has some. False: nothing more is to be had now. */
+static __attribute__((noinline)) bool
+read_content(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+    char *own;
+    size_t wanted = h->user->body_space(c->stream.user, &own);
+
+    if (!own || h->cur != h->end || c->body->is_chunked || (wanted < H1_NESTED_MIN && wanted < c->body->left)) {
+        return read_behind(c, own ? SIZE_MAX : wanted);
+    }
+    size_t room = wanted < c->body->left ? wanted : (size_t)c->body->left;
+    room = room < H1_DIRECT_MAX ? room : H1_DIRECT_MAX;
+    ssize_t r = c->t->ops->read(c->t, own, room);
+    if (!has_read(c, r)) {
+        return false;
     }
     c->body->left -= (uint64_t)r;
     bool last = c->body->left == 0; /* filled the room because the body ends there: that says nothing of what follows */
@@ -401,6 +406,15 @@ read_some(struct h1_conn *c)
         body_complete(c);
     }
     return (size_t)r == room && !last;
+}
+
+static inline bool
+read_some(struct h1_conn *c)
+{
+    if (__builtin_expect(c->state == H1_BODY, 0)) {
+        return read_content(c);
+    }
+    return read_behind(c, c->state == H1_HEAD ? H1_READ_MAX : SIZE_MAX);
 }
 
 void

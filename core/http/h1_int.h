@@ -104,7 +104,7 @@ void h1_leave(struct h1_conn *c); /* may free c */
 /* Moves in_timer to q (NULL: none), stamped now. */
 void h1_time_input(struct h1_conn *c, struct hs_timeq *q);
 /* Sets what the transport reports from the connection's state. */
-void h1_update_interest(struct h1_conn *c);
+void h1_set_interest(struct h1_conn *c);
 /* Closes at once. */
 void h1_close(struct h1_conn *c, bool reset);
 /* Closes once the output has left; lingers when the peer may still be sending. */
@@ -120,7 +120,6 @@ void h1_on_readable(struct h1_conn *c);
 void h1_read_to_end(struct h1_conn *c);
 /* Goes on with bytes that were kept. */
 void h1_continue(struct h1_conn *c);
-bool h1_wants_read(const struct h1_conn *c);
 void h1_want_body(struct hs_stream *st, bool on, bool waiting);
 bool h1_take_body(struct hs_stream *st, struct hs_view *content);
 void h1_body_free(struct h1_conn *c);
@@ -138,6 +137,42 @@ void h1_gather(struct h1_conn *c, const void *p, size_t n);
 /* Gives the burst's bytes to the kernel; more: other bytes follow at once. */
 void h1_push(struct h1_conn *c, bool more);
 void h1_on_writable(struct h1_conn *c);
-size_t h1_queued(const struct h1_conn *c);
+
+/* --- what is asked for at every request --- */
+
+/* Bytes that have not been given to the kernel. */
+static inline size_t
+h1_queued(const struct h1_conn *c)
+{
+    size_t n = c->h->gather_owner == c ? c->h->gather_len : 0;
+
+    return __builtin_expect(c->out != NULL, 0) ? n + evbuffer_get_length(c->out) : n;
+}
+
+static inline bool
+h1_wants_read(const struct h1_conn *c)
+{
+    switch ((enum h1_state)c->state) {
+    case H1_HEAD: return h1_queued(c) <= c->h->limits.pipeline_output;
+    case H1_BODY: return c->body_on;
+    case H1_DRAIN:
+    case H1_LINGER: return true;
+    case H1_READ:
+    case H1_CLOSING: return false;
+    }
+    return false;
+}
+
+/* As h1_set_interest, which has nothing to do for a connection that waits for its next request with all output gone. */
+static inline void
+h1_update_interest(struct h1_conn *c)
+{
+    bool idle = c->state == H1_HEAD && c->in_len == 0 && c->out == NULL && !c->want_writable && !c->peer_fin &&
+                c->out_timer.stamp == 0 && c->t != NULL && c->t->interest == (HS_READ | HS_CLOSED);
+
+    if (__builtin_expect(!idle, 0)) {
+        h1_set_interest(c);
+    }
+}
 
 #endif

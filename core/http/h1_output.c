@@ -18,12 +18,6 @@ conn_of(struct hs_stream *st)
     return (struct h1_conn *)st;
 }
 
-size_t
-h1_queued(const struct h1_conn *c)
-{
-    return (c->out ? evbuffer_get_length(c->out) : 0) + (c->h->gather_owner == c ? c->h->gather_len : 0);
-}
-
 void
 h1_break(struct h1_conn *c)
 {
@@ -91,9 +85,8 @@ h1_push(struct h1_conn *c, bool more)
     }
 }
 
-/* Room for n bytes in the burst's buffer, this connection's from now on; NULL when n is too much for it. */
-static char *
-gather_space(struct h1_conn *c, size_t n)
+static __attribute__((noinline)) char *
+make_gather_space(struct h1_conn *c, size_t n)
 {
     struct hs_h1 *h = c->h;
 
@@ -105,6 +98,22 @@ gather_space(struct h1_conn *c, size_t n)
     }
     h->gather_owner = c;
     return h->gather + h->gather_len;
+}
+
+/* Room for n bytes in the burst's buffer, this connection's from now on; NULL when n is too much for it. */
+static inline char *
+gather_space(struct h1_conn *c, size_t n)
+{
+    struct hs_h1 *h = c->h;
+
+    if (__builtin_expect(h->gather_owner == c && n <= H1_GATHER - h->gather_len, 0)) {
+        return h->gather + h->gather_len;
+    }
+    if (__builtin_expect(h->gather_owner == NULL && n <= H1_GATHER, 1)) {
+        h->gather_owner = c;
+        return h->gather; /* gather_len is 0 while nobody owns it */
+    }
+    return make_gather_space(c, n);
 }
 
 void
@@ -150,52 +159,44 @@ h1_on_writable(struct h1_conn *c)
 
 /* Decides framing and persistence. */
 static inline void
-make_head(struct h1_conn *c, const struct hs_response *r, struct hs_response_head *head)
+frame_head(struct h1_conn *c, struct hs_response *r)
 {
-    bool no_length = r->length < 0 && !r->no_content;
-    bool forbidden = r->status == 204 || r->status < 200; /* RFC 9110 8.6 */
+    struct hs_response_head *head = &r->head;
 
-    if (r->close || !h1_body_drainable(c) || c->h->draining) {
-        c->keep = false;
-    }
-    c->chunked_out = no_length && c->minor > 0;
-    c->close_delimited = no_length && c->minor == 0;
-    if (c->close_delimited) {
+    if (head->close || !h1_body_drainable(c) || c->h->draining) {
         c->keep = false;
     }
     c->head_out = true;
-    *head = (struct hs_response_head){
-        .status = r->status,
-        .reason = r->reason,
-        .fields = r->fields,
-        .nfields = r->nfields,
-        .content_length = forbidden ? -1 : r->length,
-        .chunked = c->chunked_out,
-        .close = !c->keep,
-        .keep_alive = c->keep && c->minor == 0,
-        .date = !r->has_date,
-        .now = r->has_date ? 0 : hs_loop_walltime(c->h->loop),
-    };
+    c->chunked_out = c->close_delimited = false;
+    if (__builtin_expect(head->content_length < 0 && !r->no_content, 0)) {
+        c->chunked_out = head->chunked = c->minor > 0;
+        c->close_delimited = c->minor == 0;
+        if (c->close_delimited) {
+            c->keep = false;
+        }
+    }
+    head->close = !c->keep;
+    head->keep_alive = c->keep && c->minor == 0;
+    head->now = hs_loop_walltime(c->h->loop);
 }
 
 static int
-h1_respond(struct hs_stream *st, const struct hs_response *r)
+h1_respond(struct hs_stream *st, struct hs_response *r)
 {
     struct h1_conn *c = conn_of(st);
-    struct hs_response_head head;
-    make_head(c, r, &head);
-    size_t bound = hs_response_head_bound(&head);
+    frame_head(c, r);
+    size_t bound = hs_response_head_bound(&r->head);
     char *dst = gather_space(c, bound);
 
     if (dst) {
-        c->h->gather_len += (size_t)(hs_response_head_write(dst, &head) - dst);
+        c->h->gather_len += (size_t)(hs_response_head_write(dst, &r->head) - dst);
         return 0;
     }
     dst = malloc(bound); /* more fields than a burst holds */
     if (!dst) {
         return ENOMEM;
     }
-    size_t n = (size_t)(hs_response_head_write(dst, &head) - dst);
+    size_t n = (size_t)(hs_response_head_write(dst, &r->head) - dst);
     queue_out(c, dst, n);
     free(dst);
     h1_update_interest(c);
@@ -421,7 +422,7 @@ h1_finish(struct hs_stream *st)
 }
 
 static int
-h1_send(struct hs_stream *st, const struct hs_response *r, struct hs_view content)
+h1_send(struct hs_stream *st, struct hs_response *r, struct hs_view content)
 {
     struct h1_conn *c = conn_of(st);
     struct hs_h1 *h = c->h;
@@ -429,13 +430,12 @@ h1_send(struct hs_stream *st, const struct hs_response *r, struct hs_view conten
     if (content.n > H1_COPY_MAX || c->broken) {
         return E2BIG;
     }
-    struct hs_response_head head;
-    make_head(c, r, &head);
-    char *dst = gather_space(c, hs_response_head_bound(&head) + content.n);
+    char *dst = gather_space(c, hs_response_head_bound(&r->head) + content.n);
     if (!dst) {
         return E2BIG;
     }
-    char *end = hs_response_head_write(dst, &head);
+    frame_head(c, r);
+    char *end = hs_response_head_write(dst, &r->head);
     (void)hs_short_copy(end, content.p, content.n);
     h->gather_len += (size_t)(end - dst) + content.n;
     h1_enter(c);

@@ -18,9 +18,10 @@ enum {
     STATUS_LINE_FIXED = sizeof "HTTP/1.1 000 \r\n" - 1,
     LENGTH_LINE = sizeof length_name - 1 + 20 + 2,
     DATE_LINE = sizeof "Date: \r\n" - 1 + HS_HTTP_DATE_SIZE,
+    START_COPY = 64, /* bytes of most starts, or less */
     REASON_MAX = 32, /* bytes of the longest standard phrase, and one more */
     /* Everything but the reason and the fields. */
-    FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2
+    FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2 + START_COPY
 };
 
 static inline char *
@@ -70,11 +71,53 @@ put_number(char *dst, uint64_t v)
 size_t
 hs_response_head_bound(const struct hs_response_head *h)
 {
-    size_t n = FIXED + (h->reason.n != 0 ? h->reason.n : REASON_MAX);
-    for (unsigned i = 0; i < h->nfields; i++) {
+    size_t n = FIXED + (h->start != NULL ? h->start->len : h->reason.n != 0 ? h->reason.n : REASON_MAX);
+    for (unsigned i = h->start != NULL ? h->start->nfields : 0; i < h->nfields; i++) {
         n += h->fields[i].name.n + h->fields[i].value.n + 4;
     }
     return n;
+}
+
+/* The fields from number i on. */
+static inline char *
+put_fields(char *dst, const struct hs_response_head *h, unsigned i)
+{
+    for (; i < h->nfields; i++) {
+        const struct hs_out_field *f = &h->fields[i];
+        dst = put2(put(dst, f->name), ':', ' ');
+        dst = put2(put(dst, f->value), '\r', '\n');
+    }
+    return dst;
+}
+
+/* There is room for START_COPY bytes behind whatever is written, so a short start goes in one piece of a known size. */
+static inline char *
+put_start(char *dst, const struct hs_head_start *start)
+{
+    if (__builtin_expect(start->len <= START_COPY, 1)) {
+        memcpy(dst, start->text, START_COPY);
+    } else {
+        memcpy(dst, start->text, start->len);
+    }
+    return dst + start->len;
+}
+
+bool
+hs_head_start_write(struct hs_head_start *start, const struct hs_response_head *h)
+{
+    char text[HS_HEAD_START_MAX + FIXED];
+
+    if (hs_response_head_bound(h) > sizeof text) {
+        return false;
+    }
+    char *end = put_fields(put_status_line(text, h->status, h->reason), h, 0);
+    size_t len = (size_t)(end - text);
+    if (len > HS_HEAD_START_MAX) {
+        return false;
+    }
+    *start = (struct hs_head_start){ .len = (uint16_t)len, .nfields = (uint16_t)h->nfields };
+    memcpy(start->text, text, len);
+    return true;
 }
 
 char *
@@ -82,11 +125,10 @@ hs_response_head_write(char *dst, const struct hs_response_head *h)
 {
     assert(h->status >= 100 && h->status <= 599);
     assert(!h->chunked || h->content_length < 0);
-    dst = put_status_line(dst, h->status, h->reason);
-    for (unsigned i = 0; i < h->nfields; i++) {
-        const struct hs_out_field *f = &h->fields[i];
-        dst = put2(put(dst, f->name), ':', ' ');
-        dst = put2(put(dst, f->value), '\r', '\n');
+    if (h->start != NULL) {
+        dst = put_fields(put_start(dst, h->start), h, h->start->nfields);
+    } else {
+        dst = put_fields(put_status_line(dst, h->status, h->reason), h, 0);
     }
     bool framed = h->status >= 200 && h->status != 204;
     if (h->content_length >= 0 && framed) {

@@ -20,30 +20,25 @@
 
 struct hs_stream;
 
-/* The response's head as the session knows it; framing and persistence are the protocol's. */
+/* The response's head as the session knows it: of head all but the flags of framing and persistence, which the protocol fills in. */
 struct hs_response {
-    int status;
-    struct hs_view reason; /* n == 0: the standard phrase */
-    const struct hs_out_field *fields;
-    unsigned nfields;
-    int64_t length;  /* of the content; -1 when not known */
-    bool no_content; /* no content bytes follow, whatever length says (HEAD, 204, 304) */
-    bool close;      /* the script asked for Connection: close */
-    bool has_date;   /* a field of the script's is Date */
+    struct hs_response_head head; /* content_length: of the content, -1 when not known; close: the script asked for it; date: no field
+                                   * of the script's is Date */
+    bool no_content;              /* no content bytes follow, whatever the length says (HEAD, 204, 304) */
 };
 
 enum { HS_WRITE_KEEP = 1 }; /* the caller keeps what is not taken and offers the same bytes first next time */
 
 struct hs_stream_ops {
     /* Takes the response head; once. It leaves with the first content, at flush or finish. 0, ENOMEM. */
-    int (*respond)(struct hs_stream *st, const struct hs_response *r);
+    int (*respond)(struct hs_stream *st, struct hs_response *r);
     /* Content bytes. Without HS_WRITE_KEEP all are taken (what the kernel does not accept is queued: look at room first). With it, as many
      * as can be given to the kernel now, possibly 0. Returns the number taken; -1 with errno ENOMEM or ECONNABORTED. */
     ssize_t (*write)(struct hs_stream *st, const struct iovec *iov, int iovcnt, unsigned flags);
     /* Content bytes from a file: as write with HS_WRITE_KEEP. -1 with ENOTSUP: read and write instead; EIO: the file is shorter. */
     ssize_t (*sendfile)(struct hs_stream *st, int fd, off_t off, size_t n);
     /* A whole small response at once: as respond, write of all its content, finish. 0; ENOMEM or E2BIG: nothing was done, use those. */
-    int (*send)(struct hs_stream *st, const struct hs_response *r, struct hs_view content);
+    int (*send)(struct hs_stream *st, struct hs_response *r, struct hs_view content);
     /* Gives everything taken so far to the kernel. */
     void (*flush)(struct hs_stream *st);
     /* No more content: the exchange is over for the session. */

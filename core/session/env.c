@@ -48,7 +48,6 @@ hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const s
     env->limits = *limits;
     env->app = app;
     env->app_arg = arg;
-    TAILQ_INIT(&env->live);
     current_env = env;
     *out = env;
     return 0;
@@ -65,6 +64,7 @@ hs_session_env_free(struct hs_session_env *env)
         free(s);
     }
     segments_env_fini(env);
+    ready_heads_fini(env);
     free(env->buckets);
     free(env->scratch);
     if (current_env == env) {
@@ -86,6 +86,13 @@ hs_session_env_live(const struct hs_session_env *env)
 }
 
 /* --- by serial --- */
+
+static inline void
+set_current(struct hs_session_env *env, ec_httpsrv_session *s)
+{
+    env->current = s;
+    env->current_handle = s ? hs_session_handle(s) : 0;
+}
 
 uint64_t
 hs_session_serial(ec_httpsrv_session *s)
@@ -136,7 +143,7 @@ session_unindex(ec_httpsrv_session *s)
     struct hs_session_env *env = s->env;
 
     if (env->current == s) {
-        env->current = NULL;
+        set_current(env, NULL);
     }
     if (!s->hashed) {
         return;
@@ -156,15 +163,38 @@ hs_session_by_serial(struct hs_session_env *env, uint64_t serial)
     if (env->current && env->current->serial == serial) {
         return env->current;
     }
-    for (ec_httpsrv_session *s = env->buckets[serial & (env->nbuckets - 1)]; s; s = s->hash_next) {
-        if (s->serial == serial) {
-            env->current = s;
-            return s;
-        }
+    ec_httpsrv_session *s = env->buckets[serial & (env->nbuckets - 1)];
+    while (s && s->serial != serial) {
+        s = s->hash_next;
     }
-    /* a session whose handler runs for the first time is not indexed yet and may not be the last one looked up */
-    ec_httpsrv_session *s = TAILQ_LAST(&env->live, live_sessions);
-    return s && s->serial == serial ? s : NULL;
+    if (!s && env->beginning && env->beginning->serial == serial && env->beginning->state != SESSION_ENDED) {
+        s = env->beginning;
+    }
+    if (s) {
+        set_current(env, s);
+    }
+    return s;
+}
+
+double
+hs_session_handle(ec_httpsrv_session *s)
+{
+    return (double)(int64_t)s->serial;
+}
+
+static __attribute__((noinline)) ec_httpsrv_session *
+look_up_handle(double handle)
+{
+    /* Up to 2^53 every integer is a double of its own. */
+    return current_env && handle >= 1 && handle <= 9007199254740992.0 ? hs_session_by_serial(current_env, (uint64_t)(int64_t)handle) : NULL;
+}
+
+ec_httpsrv_session *
+hs_session_by_handle(double handle)
+{
+    const struct hs_session_env *env = current_env;
+
+    return env && env->current_handle == handle && env->current ? env->current : look_up_handle(handle);
 }
 
 /* --- making and retaining --- */
@@ -176,6 +206,7 @@ clear(ec_httpsrv_session *s)
     enum { SIZE = offsetof(ec_httpsrv_session, zero_end) - offsetof(ec_httpsrv_session, zero_begin), PIECE = 64 };
     char *p = (char *)&s->zero_begin;
 
+#pragma GCC unroll 16
     for (int i = 0; i < SIZE / PIECE; i++) {
         memset(p, 0, PIECE);
         p += PIECE;
@@ -214,7 +245,6 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     s->fields_cap = SESSION_FIELDS;
     TAILQ_INIT(&s->segments);
     TAILQ_INIT(&s->waiters);
-    TAILQ_INSERT_TAIL(&env->live, s, live);
     env->nlive++;
     hs_live_add(HS_LIVE_SESSION, 1);
     return s;
@@ -252,8 +282,8 @@ ec_httpsrv_session_addref(ec_httpsrv_session *s)
 }
 
 /* On the loop: the struct goes back to the free list. */
-static void
-recycle(void *arg)
+void
+session_recycle(void *arg)
 {
     ec_httpsrv_session *s = arg;
     struct hs_session_env *env = s->env;
@@ -271,23 +301,21 @@ recycle(void *arg)
 void
 ec_httpsrv_session_delref(ec_httpsrv_session *s)
 {
-    /* The last holder needs no atomic change: nobody is left to see it. */
-    if (!s || (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 &&
-               atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)) {
+    if (!s || !session_unref(s)) {
         return;
     }
     assert(s->state == SESSION_ENDED);
     if (current_env == s->env) {
-        recycle(s);
+        session_recycle(s);
     } else {
-        hs_loop_post(s->env->loop, &s->resume_post, recycle, s);
+        hs_loop_post(s->env->loop, &s->resume_post, session_recycle, s);
     }
 }
 
 /* --- what the protocols call --- */
 
 /* There is no memory to keep what the request said: nothing, rather than what the protocol's buffers will hold next. */
-static void
+static __attribute__((noinline)) void
 forget_request(ec_httpsrv_session *s)
 {
     s->req = (struct hs_request){
@@ -308,11 +336,13 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
         return false;
     }
     st->user = s;
-    env->current = s;
+    set_current(env, s);
+    env->beginning = s;
     body_init(s);
     s->in_begin = true;
-    session_run(s, true);
+    session_returned(s, env->app->begin(env->app_arg, s));
     s->in_begin = false;
+    env->beginning = NULL;
     if (s->state != SESSION_ENDED) {
         body_keep(s);
     }
@@ -320,7 +350,7 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
         forget_request(s);
         session_refuse(s, 503, ENOMEM);
     }
-    ec_httpsrv_session_delref(s);
+    session_delref(s);
     return true;
 }
 

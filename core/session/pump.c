@@ -53,6 +53,25 @@ fail_early(ec_httpsrv_session *s)
     hs_session_fail(s, 500);
 }
 
+/* What the protocol is told of the head. */
+static inline struct hs_response
+response_begin(const ec_httpsrv_session *s, int64_t length, bool no_content)
+{
+    return (struct hs_response){
+        .head = {
+            .status = s->status,
+            .reason = s->reason,
+            .fields = s->fields,
+            .nfields = s->nfields,
+            .start = s->start,
+            .content_length = length,
+            .close = s->script_close,
+            .date = !s->script_date,
+        },
+        .no_content = no_content,
+    };
+}
+
 static enum step
 send_head(ec_httpsrv_session *s)
 {
@@ -79,16 +98,7 @@ send_head(ec_httpsrv_session *s)
     if (is_head && length == 0 && s->script_length < 0 && !s->body_called) {
         length = -1;
     }
-    const struct hs_response r = {
-        .status = s->status,
-        .reason = s->reason,
-        .fields = s->fields,
-        .nfields = s->nfields,
-        .length = length,
-        .no_content = s->no_content,
-        .close = s->script_close,
-        .has_date = s->script_date,
-    };
+    struct hs_response r = response_begin(s, length, s->no_content);
     s->head_sent = true;
     if (s->no_content) {
         segments_drop(s);
@@ -504,15 +514,7 @@ pump_whole(ec_httpsrv_session *s)
     if (g) {
         content = (struct hs_view){ g->data + g->off, g->len - g->off };
     }
-    const struct hs_response r = {
-        .status = s->status,
-        .reason = s->reason,
-        .fields = s->fields,
-        .nfields = s->nfields,
-        .length = (int64_t)content.n,
-        .close = s->script_close,
-        .has_date = s->script_date,
-    };
+    struct hs_response r = response_begin(s, (int64_t)content.n, false);
     s->st = NULL;
     if (st->ops->send(st, &r, content) != 0) {
         s->st = st;

@@ -11,6 +11,8 @@
 #include "base/short.h"
 #include "session/session_int.h"
 
+enum { APPEND_UNASKED = 4096 };
+
 /* 0 while the head can be changed. */
 static int
 check_head(const ec_httpsrv_session *s)
@@ -35,6 +37,7 @@ response_clear(ec_httpsrv_session *s)
     segments_drop(s);
     s->status = 200;
     s->reason = (struct hs_view){ 0 };
+    s->start = NULL;
     s->nfields = 0;
     s->script_length = -1;
     s->script_close = s->script_date = false;
@@ -95,6 +98,7 @@ remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
 {
     unsigned kept = 0;
 
+    s->start = NULL;
     for (unsigned i = 0; i < s->nfields; i++) {
         bool same = s->fields[i].id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(s->fields[i].name, name));
         if (!same) {
@@ -162,8 +166,9 @@ is_standard(int code, struct hs_view message)
     return reason.n == message.n && hs_short_equal(reason.p, message.p, message.n);
 }
 
-int
-hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, struct hs_view mimetype)
+/* As hs_session_status_put, for what no ready head is there. */
+static __attribute__((noinline)) int
+put_status(ec_httpsrv_session *s, int code, struct hs_view message, struct hs_view mimetype)
 {
     int err = check_head(s);
 
@@ -174,7 +179,8 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
         return EINVAL;
     }
     struct hs_view reason = { NULL, 0 };
-    if (message.n && !is_standard(code, message)) {
+    bool standard = message.n == 0 || is_standard(code, message);
+    if (!standard) {
         if (!hs_field_value_ok(message)) {
             return EINVAL;
         }
@@ -190,10 +196,31 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
         if ((err = add_known_field(s, HS_VIEW("Content-Type"), mimetype, HS_FIELD_CONTENT_TYPE)) != 0) {
             return err;
         }
+        if (mimetype.n) {
+            ready_head_keep(s->env, code, message, mimetype, standard);
+        }
     }
     s->status = code;
     s->reason = reason;
+    s->start = NULL;
     return 0;
+}
+
+int
+hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, struct hs_view mimetype)
+{
+    if (mimetype.n && s->nfields == 0 && check_head(s) == 0) {
+        const struct ready_head *r = s->env->ready[ready_head_slot(code, message, mimetype)];
+        if (r && ready_head_matches(r, code, message, mimetype)) {
+            s->status = code;
+            s->reason = r->reason;
+            s->start = &r->start;
+            s->fields[0] = r->field;
+            s->nfields = 1;
+            return 0;
+        }
+    }
+    return put_status(s, code, message, mimetype);
 }
 
 int
@@ -430,8 +457,14 @@ hs_session_append_now(ec_httpsrv_session *s, const char *p, size_t n)
 {
     size_t high = s->env->limits.response_high;
 
-    if (check_body(s) != 0 || s->discard || n > high || s->queued + n + s->st->ops->queued(s->st) > high ||
-        segments_append(s, p, n) != 0) {
+    if (check_body(s) != 0 || s->discard || n > high || s->queued > high - n) {
+        return EAGAIN;
+    }
+    /* What the protocol holds is asked for once in a while: a small piece past the mark does no harm, many of them would. */
+    if (s->queued + n > APPEND_UNASKED && s->queued + n + s->st->ops->queued(s->st) > high) {
+        return EAGAIN;
+    }
+    if (segments_append(s, p, n) != 0) {
         return EAGAIN;
     }
     s->body_called = true;

@@ -65,7 +65,7 @@ segments_env_fini(struct hs_session_env *env)
 }
 
 /* Copies as much as fits behind what g has; returns how much. */
-static size_t
+static inline __attribute__((always_inline)) size_t
 fill(ec_httpsrv_session *s, struct segment *g, const char *p, size_t n)
 {
     size_t use = n < g->cap - g->len ? n : g->cap - g->len;
@@ -76,8 +76,8 @@ fill(ec_httpsrv_session *s, struct segment *g, const char *p, size_t n)
     return use;
 }
 
-int
-segments_append(ec_httpsrv_session *s, const void *p, size_t n)
+static __attribute__((noinline)) int
+append_anywhere(ec_httpsrv_session *s, const void *p, size_t n)
 {
     struct segment *last = TAILQ_LAST(&s->segments, segments);
     size_t room = last && !last->io ? last->cap - last->len : 0;
@@ -93,6 +93,26 @@ segments_append(ec_httpsrv_session *s, const void *p, size_t n)
         TAILQ_INSERT_TAIL(&s->segments, next, link);
         (void)fill(s, next, (const char *)p + used, n - used);
     }
+    return 0;
+}
+
+int
+segments_append(ec_httpsrv_session *s, const void *p, size_t n)
+{
+    struct hs_session_env *env = s->env;
+    struct segment *g = TAILQ_LAST(&s->segments, segments);
+
+    if (!g && env->small && n <= SEGMENT_SMALL && n) { /* the first bytes of most responses */
+        g = env->small;
+        env->small = TAILQ_NEXT(g, link);
+        env->nsmall--;
+        g->io = NULL;
+        g->off = g->len = 0;
+        TAILQ_INSERT_HEAD(&s->segments, g, link);
+    } else if (!g || g->io || n > g->cap - g->len) {
+        return append_anywhere(s, p, n);
+    }
+    (void)fill(s, g, p, n);
     return 0;
 }
 
@@ -147,7 +167,9 @@ segments_pop(ec_httpsrv_session *s)
 void
 segments_drop(ec_httpsrv_session *s)
 {
-    segments_unwait(s);
+    if (s->io_waited) {
+        segments_unwait(s);
+    }
     while (!TAILQ_EMPTY(&s->segments)) {
         segments_pop(s);
     }

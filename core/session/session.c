@@ -326,35 +326,33 @@ handler_ended(ec_httpsrv_session *s)
     }
 }
 
-void
-session_run(ec_httpsrv_session *s, bool first)
+/* The handler has suspended its session. */
+static void
+begin_waiting(ec_httpsrv_session *s)
 {
-    const struct hs_session_app *app = s->env->app;
-
-    s->state = SESSION_RUNNING;
-    s->armed = 0;
-    s->fired = false;
-    if (s->armed_io) {
-        session_disarm_io(s);
+    s->state = SESSION_SUSPENDED;
+    if (s->st && TAILQ_FIRST(&s->segments)) {
+        pump(s);
     }
-    int rc = first ? app->begin(s->env->app_arg, s) : app->again(s->env->app_arg, s);
+    if (s->peer_fin && s->st && !s->aborted && !s->in_begin && session_gives_up(s)) {
+        struct hs_stream *st = s->st;
+        s->st = NULL;
+        st->ops->abort(st);
+        session_abort(s, ECONNABORTED);
+    }
+    if (start_handler_timer(s) != 0) {
+        session_refuse(s, 503, ENOMEM);
+    }
+    if (s->fired) {
+        (void)ec_httpsrv_session_resume(s, 0);
+    }
+}
+
+static __attribute__((noinline)) void
+returned_oddly(ec_httpsrv_session *s, int rc)
+{
     if (rc == EC_HTTPSRV_HANDLER_ASYNC && atomic_load(&s->suspend) != NOT_SUSPENDED) {
-        s->state = SESSION_SUSPENDED;
-        if (s->st && TAILQ_FIRST(&s->segments)) {
-            pump(s);
-        }
-        if (s->peer_fin && s->st && !s->aborted && !s->in_begin && session_gives_up(s)) {
-            struct hs_stream *st = s->st;
-            s->st = NULL;
-            st->ops->abort(st);
-            session_abort(s, ECONNABORTED);
-        }
-        if (start_handler_timer(s) != 0) {
-            session_refuse(s, 503, ENOMEM);
-        }
-        if (s->fired) {
-            (void)ec_httpsrv_session_resume(s, 0);
-        }
+        begin_waiting(s);
         return;
     }
     if (rc == EC_HTTPSRV_HANDLER_ASYNC) {
@@ -364,12 +362,35 @@ session_run(ec_httpsrv_session *s, bool first)
         hs_log(HS_LOG_ERROR, "handler returned %d, which is neither DONE nor ASYNC", rc);
         hs_session_fail(s, 500);
     }
-    /* Only the loop's thread suspends, so an exchange is needed only when it has. */
-    bool suspended = atomic_load(&s->suspend) != NOT_SUSPENDED && atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;
+    bool suspended = atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;
     handler_ended(s);
     if (suspended) {
         ec_httpsrv_session_delref(s); /* else the resume that is under way drops it */
     }
+}
+
+void
+session_returned(ec_httpsrv_session *s, int rc)
+{
+    /* Only the loop's thread suspends. */
+    if (__builtin_expect(rc == EC_HTTPSRV_HANDLER_DONE && atomic_load(&s->suspend) == NOT_SUSPENDED, 1)) {
+        handler_ended(s);
+    } else {
+        returned_oddly(s, rc);
+    }
+}
+
+/* Calls the handler once more. */
+static void
+run_again(ec_httpsrv_session *s)
+{
+    s->state = SESSION_RUNNING;
+    s->armed = 0;
+    s->fired = false;
+    if (s->armed_io) {
+        session_disarm_io(s);
+    }
+    session_returned(s, s->env->app->again(s->env->app_arg, s));
 }
 
 /* What a resume has led to; drops the suspension's reference. */
@@ -386,7 +407,7 @@ do_resume(ec_httpsrv_session *s)
         how = RESUME_AGAIN; /* an auth handler has to decide */
     }
     if (how == RESUME_AGAIN && (!s->aborted || s->discard)) {
-        session_run(s, false);
+        run_again(s);
     } else if (how != NOT_SUSPENDED) { /* else its handler has said DONE after all */
         handler_ended(s);
     }
@@ -592,7 +613,9 @@ session_end(ec_httpsrv_session *s)
     if (s->armed_io) {
         session_disarm_io(s);
     }
-    segments_drop(s);
+    if (s->segments.tqh_first && !segments_drop_small(s)) {
+        segments_drop(s);
+    }
     if (s->body.mode != BODY_UNREAD) {
         body_fini(s);
     }
@@ -611,11 +634,10 @@ session_end(ec_httpsrv_session *s)
         s->route = NULL; /* it may be gone with its generation */
     }
     session_unindex(s);
-    TAILQ_REMOVE(&env->live, s, live);
     env->nlive--;
     hs_live_add(HS_LIVE_SESSION, -1);
     hs_arena_reset(&s->arena);
-    ec_httpsrv_session_delref(s); /* the request's */
+    session_delref(s); /* the request's */
 }
 
 void

@@ -109,6 +109,10 @@ void hs_session_fail(ec_httpsrv_session *sess, int status);
 uint64_t hs_session_serial(ec_httpsrv_session *sess);
 /* The live session of that serial, NULL when its request has ended. Borrowed. Cheapest for the session whose handler runs now. */
 ec_httpsrv_session *hs_session_by_serial(struct hs_session_env *env, uint64_t serial);
+/* The serial as the number that scripts get. */
+double hs_session_handle(ec_httpsrv_session *sess);
+/* The same as by_serial for such a number, which may be any, among the sessions of this thread's loop. */
+ec_httpsrv_session *hs_session_by_handle(double handle);
 
 /* One attachment per session. aborted: the client is gone or a time-out struck (at most once, from the loop, never from within a session function);
  * the handler has not ended. ended: the request is over, last call; sess's getters still work inside it. */

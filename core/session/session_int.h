@@ -4,6 +4,7 @@
  *   request.c   what the request said
  *   body.c      the request's content
  *   response.c  status, fields, what is appended
+ *   ready_head.c  the statuses and content types that are set over and over
  *   segments.c  the queue of what the content is made of
  *   pump.c      its way to the client
  *
@@ -20,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/short.h"
 #include "http/stream.h"
 #include "io/io.h"
 #include "session/session.h"
@@ -96,7 +98,6 @@ struct _ec_httpsrv_session {
     int64_t length_left;   /* content that the head has promised and that is not sent yet; -1 no promise */
     struct segments segments;
     TAILQ_HEAD(, hs_session_waiter) waiters;
-    TAILQ_ENTRY(_ec_httpsrv_session) live;
 
     /* zeroed in every new session */
     struct {
@@ -122,6 +123,7 @@ struct _ec_httpsrv_session {
     ec_blobject *closure, *ctx;
     size_t base_len;
     struct hs_view reason;
+    const struct hs_head_start *start; /* status, reason and the first field as text, while they are what a ready head holds */
     struct hs_out_field *fields;
     unsigned nfields, fields_cap;
     size_t queued; /* bytes in byte segments */
@@ -151,6 +153,19 @@ struct _ec_httpsrv_session {
 
 enum { ARMED_IO = 1 << 8 };
 
+enum { READY_HEADS = 64, READY_MESSAGE_MAX = 40, READY_TYPE_MAX = 72 };
+
+/* A status with its message and content type, found to be good and written once. */
+struct ready_head {
+    int status;
+    unsigned message_len, type_len;
+    struct hs_view reason; /* as in the session: n == 0 for the standard phrase */
+    struct hs_out_field field; /* Content-Type; its value lies in type */
+    struct hs_head_start start;
+    char message[READY_MESSAGE_MAX + 1];
+    char type[READY_TYPE_MAX + 1];
+};
+
 struct hs_session_env {
     struct hs_loop *loop;
     struct hs_limits limits;
@@ -158,12 +173,14 @@ struct hs_session_env {
     void *app_arg;
     uint64_t next_serial;
     ec_httpsrv_session *current; /* last one looked up or begun; not referenced */
+    double current_handle;       /* its serial; 0: none */
+    ec_httpsrv_session *beginning; /* its handler runs for the first time: not indexed yet */
     ec_httpsrv_session *free;    /* by hash_next */
     unsigned nfree;
-    TAILQ_HEAD(live_sessions, _ec_httpsrv_session) live;
     size_t nlive;
     ec_httpsrv_session **buckets;
     size_t nbuckets, nhashed;
+    struct ready_head *ready[READY_HEADS]; /* by ready_head_slot; each stays as long as the env, since responses point into it */
     struct segment *small, *large; /* free blocks, by their links' next */
     unsigned nsmall, nlarge;
     char *scratch; /* PUMP_SCRATCH */
@@ -174,6 +191,25 @@ ec_httpsrv_session *session_new(struct hs_session_env *env, struct hs_stream *st
 /* Makes the session findable by serial and copies what it still needs of the protocol's buffers. 0 or ENOMEM. */
 int session_retain(ec_httpsrv_session *s);
 void session_unindex(ec_httpsrv_session *s);
+/* The last reference has gone, on the loop's thread: the struct goes back to the free list. */
+void session_recycle(void *sess);
+
+/* Drops a reference; true: it was the last. */
+static inline bool
+session_unref(ec_httpsrv_session *s)
+{
+    /* The last holder needs no atomic change: nobody is left to see it. */
+    return atomic_load_explicit(&s->refs, memory_order_acquire) == 1 || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1;
+}
+
+/* As ec_httpsrv_session_delref, for calls that are made on the loop's thread. */
+static inline void
+session_delref(ec_httpsrv_session *s)
+{
+    if (session_unref(s)) {
+        session_recycle(s);
+    }
+}
 
 /* A response without content (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5). */
 static inline bool
@@ -185,8 +221,8 @@ session_is_bodiless(const ec_httpsrv_session *s)
 /* --- session.c --- */
 /* 0 while the response can be changed: EBADF, ECONNABORTED. */
 int session_check(const ec_httpsrv_session *s);
-/* Runs the upcalls of begin and again, then looks at what the handler returned. */
-void session_run(ec_httpsrv_session *s, bool first);
+/* The handler has returned rc: to be waited for, or over. */
+void session_returned(ec_httpsrv_session *s, int rc);
 /* Whether a FIN of the client's now ends the request: its handler is suspended and the route does not allow it. */
 bool session_gives_up(const ec_httpsrv_session *s);
 /* The client is gone (or cannot be served further): takes the stream away; the handler, if it still runs, is told from the loop. */
@@ -234,11 +270,49 @@ void segments_pop(ec_httpsrv_session *s);
 void segments_unwait(ec_httpsrv_session *s);
 /* Drops all segments unsent. */
 void segments_drop(ec_httpsrv_session *s);
+/* The same for one small block of bytes and nothing else, as most responses have it. False: it is not so, nothing was done. */
+static inline bool
+segments_drop_small(ec_httpsrv_session *s)
+{
+    struct segment *g = TAILQ_FIRST(&s->segments);
+    struct hs_session_env *env = s->env;
+
+    if (!g || g->io || g->cap != SEGMENT_SMALL || TAILQ_NEXT(g, link) || g == s->pinned || env->nsmall == SEGMENT_FREE_MAX) {
+        return false;
+    }
+    TAILQ_INIT(&s->segments);
+    s->queued = 0;
+    TAILQ_NEXT(g, link) = env->small;
+    env->small = g;
+    env->nsmall++;
+    return true;
+}
 /* Appends a copy of bytes. 0, ENOMEM. */
 int segments_append(ec_httpsrv_session *s, const void *p, size_t n);
 /* Appends an io: claims and references it. 0, EBUSY, EBADF, ENOMEM. */
 int segments_append_io(ec_httpsrv_session *s, io_object *io);
 void segments_env_fini(struct hs_session_env *env);
+
+/* --- ready_head.c --- */
+/* Which of the env's places a status may have. type is not empty. */
+static inline unsigned
+ready_head_slot(int status, struct hs_view message, struct hs_view type)
+{
+    unsigned last = (unsigned char)type.p[type.n - 1];
+
+    return ((unsigned)status + (unsigned)message.n + (unsigned)type.n * 5 + last) % READY_HEADS;
+}
+
+static inline bool
+ready_head_matches(const struct ready_head *r, int status, struct hs_view message, struct hs_view type)
+{
+    return r->status == status && r->message_len == message.n && r->type_len == type.n &&
+           hs_short_equal(r->message, message.p, message.n) && hs_short_equal(r->type, type.p, type.n);
+}
+
+/* Keeps a status that has been checked, where its place is free and it is short. reason: as the session keeps it. */
+void ready_head_keep(struct hs_session_env *env, int status, struct hs_view message, struct hs_view type, bool standard);
+void ready_heads_fini(struct hs_session_env *env);
 
 /* --- response.c --- */
 /* Adds a field that is known to be good, copied. 0, ENOMEM. */
