@@ -99,7 +99,7 @@ wait_turn(lua_State *L, struct hs_lua_runtime *rt)
     if (t == NULL) {
         return hs_wait_refuse(L, rt);
     }
-    int err = hs_timer_set(&t->timer, 0);
+    int err = hs_task_set_timer(t, 0);
     if (err != 0) {
         return hs_lua_fail(L, err);
     }

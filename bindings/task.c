@@ -48,16 +48,16 @@ attach_protected(lua_State *L)
     return 0;
 }
 
+/* Drops the coroutine, where there is one, and frees t. */
 static void
-drop_coroutine(struct hs_task *t)
+task_free(struct hs_task *t)
 {
     if (t->co != NULL) {
         luaL_unref(t->rt->L, LUA_REGISTRYINDEX, t->co_ref);
-        t->co = NULL;
     }
+    free(t->timer);
+    free(t);
 }
-
-static void deadline_passed(void *arg);
 
 /* A spare task with a coroutine, in no list. NULL: out of memory (only without L), or the runtime closes. */
 static __attribute__((noinline)) struct hs_task *
@@ -76,7 +76,6 @@ take_slowly(struct hs_lua_runtime *rt, lua_State *L)
             return NULL;
         }
         t->rt = rt;
-        hs_timer_init(&t->timer, rt->loop, deadline_passed, t);
         rt->spare = t;
         rt->nspare++;
     }
@@ -162,8 +161,7 @@ retire(struct hs_task *t, bool reusable)
     }
     if (!reusable || rt->nspare >= MAX_SPARE) {
         hs_lua_locks_end(t);
-        drop_coroutine(t);
-        free(t);
+        task_free(t);
         return;
     }
     if (lua_gettop(t->co) != 0) {
@@ -207,7 +205,9 @@ disarm(struct hs_task *t)
         t->disarm = NULL;
         fn(t);
     }
-    hs_timer_cancel(&t->timer);
+    if (t->timer != NULL) {
+        hs_timer_cancel(t->timer);
+    }
 }
 
 /* The task is over: tells its owner, then takes it apart. */
@@ -424,6 +424,19 @@ deadline_passed(void *arg)
     hs_task_wake(t, ETIMEDOUT);
 }
 
+int
+hs_task_set_timer(struct hs_task *t, int64_t ns)
+{
+    if (t->timer == NULL) {
+        t->timer = malloc(sizeof(*t->timer));
+        if (t->timer == NULL) {
+            return ENOMEM;
+        }
+        hs_timer_init(t->timer, t->rt->loop, deadline_passed, t);
+    }
+    return hs_timer_set(t->timer, ns);
+}
+
 bool
 hs_task_refused(const struct hs_task *t)
 {
@@ -511,8 +524,7 @@ hs_task_close_all(struct hs_lua_runtime *rt)
     while ((t = rt->spare) != NULL) {
         rt->spare = TAILQ_NEXT(t, link);
         rt->nspare--;
-        drop_coroutine(t);
-        free(t);
+        task_free(t);
     }
 }
 

@@ -59,7 +59,7 @@ struct hs_task {
 
     /* The wait. */
     void (*disarm)(struct hs_task *t);
-    struct hs_timer timer;
+    struct hs_timer *timer; /* for waits with an end; made at the first, kept with the task */
     union {
         struct {
             io_object *io; /* a reference */
@@ -119,6 +119,8 @@ void hs_task_close_all(struct hs_lua_runtime *rt);
 void hs_task_log_error(struct hs_task *t, int status);
 /* Lets go of the locks that a task has (lua_lock.c). */
 void hs_lua_locks_end(struct hs_task *t);
+/* Wakes t with ETIMEDOUT in ns, unless it is woken before. For a task that is about to wait. 0 or ENOMEM. */
+int hs_task_set_timer(struct hs_task *t, int64_t ns);
 /* The run list's deferred call. */
 void hs_task_run_ready(void *arg);
 

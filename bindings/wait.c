@@ -222,7 +222,7 @@ l_sleep(lua_State *L)
     if (t == NULL) {
         return hs_wait_refuse(L, rt);
     }
-    int err = hs_timer_set(&t->timer, ns);
+    int err = hs_task_set_timer(t, ns);
     if (err != 0) {
         return hs_lua_fail(L, err);
     }
@@ -274,7 +274,7 @@ l_park(lua_State *L)
     lua_rawset(L, -3);
     t->w.ticket = (uint64_t)lua_tonumber(L, 1);
     /* A day at most at a time would do for the wake-up; ten years are as good and fit. */
-    int err = limited ? hs_timer_set(&t->timer, (int64_t)((left < 3e8 ? left : 3e8) * (double)HS_SEC)) : 0;
+    int err = limited ? hs_task_set_timer(t, (int64_t)((left < 3e8 ? left : 3e8) * (double)HS_SEC)) : 0;
     if (err != 0) {
         disarm_park(t);
         return hs_lua_fail(L, err);

@@ -15,7 +15,7 @@
 struct hs_task *hs_wait_begin(lua_State *L, struct hs_lua_runtime *rt);
 /* Returns the cancellation to the wrapper; after too many times the task is dropped. */
 int hs_wait_refuse(lua_State *L, struct hs_lua_runtime *rt);
-/* Yields. disarm(t) is called once, before the task goes on or ends, and takes back what was armed; NULL: only t->timer was. */
+/* Yields. disarm(t) is called once, before the task goes on or ends, and takes back what was armed; NULL: only the task's timer was. */
 int hs_wait_yield(lua_State *L, struct hs_task *t, void (*disarm)(struct hs_task *t));
 /* The request that the running task works for is over: as a wait of a cancelled task. */
 int hs_wait_abandoned(lua_State *L, struct hs_lua_runtime *rt);

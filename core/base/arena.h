@@ -26,7 +26,7 @@
 #endif
 
 /* Bytes of a first block, malloc's and our own header included; the following ones double up to HS_ARENA_BLOCK_MAX. */
-#define HS_ARENA_FIRST (1024 - 64)
+#define HS_ARENA_FIRST (320 - 16)
 #define HS_ARENA_BLOCK_MAX (64 * 1024 - 64)
 #define HS_ARENA_ALIGN 16
 

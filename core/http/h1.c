@@ -55,16 +55,23 @@ h1_set_state(struct h1_conn *c, enum h1_state to)
 void
 h1_enter(struct h1_conn *c)
 {
+    assert(c->busy != UINT8_MAX);
     c->busy++;
+}
+
+static __attribute__((noinline)) void
+conn_free(struct h1_conn *c)
+{
+    hs_deferred_cancel(c->h->loop, &c->again);
+    free(c);
+    hs_live_add(HS_LIVE_CONN, -1);
 }
 
 void
 h1_leave(struct h1_conn *c)
 {
     if (--c->busy == 0 && c->dead) {
-        hs_deferred_cancel(c->h->loop, &c->again);
-        free(c);
-        hs_live_add(HS_LIVE_CONN, -1);
+        conn_free(c);
     }
 }
 

@@ -57,8 +57,9 @@ struct h1_conn {
     struct hs_timeq_entry out_timer;
     struct hs_deferred again; /* go on with the input, or tell the session that the connection broke */
     uint64_t chunk_left;      /* of the output chunk whose size has been sent */
+    /* so packed that an idle connection fits a smaller piece of malloc's */
     uint32_t requests;
-    uint16_t busy; /* functions of the driver on the stack */
+    uint8_t busy;  /* functions of the driver on the stack */
     uint8_t state; /* enum h1_state */
     uint8_t minor; /* HTTP/1.minor of the current request */
     bool keep;     /* the peer may keep the connection after this exchange */
@@ -69,9 +70,9 @@ struct h1_conn {
     bool close_delimited; /* the end of the connection ends the content */
     bool head_out;        /* respond was called */
     bool want_writable;
-    bool peer_fin;
-    bool broken; /* a write failed */
-    bool dead;   /* closed; freed when busy is 0 */
+    bool peer_fin : 1;
+    bool broken : 1; /* a write failed */
+    bool dead : 1;   /* closed; freed when busy is 0 */
 };
 
 struct hs_h1 {

@@ -48,6 +48,7 @@ hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const s
     env->limits = *limits;
     env->app = app;
     env->app_arg = arg;
+    TAILQ_INIT(&env->retained);
     current_env = env;
     *out = env;
     return 0;
@@ -134,6 +135,7 @@ index_session(ec_httpsrv_session *s)
     s->hash_next = *b;
     *b = s;
     s->hashed = true;
+    TAILQ_INSERT_TAIL(&env->retained, s, retained_link);
     env->nhashed++;
 }
 
@@ -154,6 +156,7 @@ session_unindex(ec_httpsrv_session *s)
     }
     *p = s->hash_next;
     s->hashed = false;
+    TAILQ_REMOVE(&env->retained, s, retained_link);
     env->nhashed--;
 }
 
@@ -241,8 +244,6 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     s->status = 200;
     s->script_length = -1;
     s->length_left = -1;
-    s->fields = s->first_fields;
-    s->fields_cap = SESSION_FIELDS;
     TAILQ_INIT(&s->segments);
     TAILQ_INIT(&s->waiters);
     env->nlive++;

@@ -93,16 +93,28 @@ find_field(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id, unsi
     return s->nfields;
 }
 
+/* The fields where they may be written to. A ready head's only field is never written: what follows it, or takes its place, has been
+ * given room before. */
+static struct hs_out_field *
+own_fields(ec_httpsrv_session *s)
+{
+    return (struct hs_out_field *)(uintptr_t)s->fields;
+}
+
 static void
 remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
 {
-    unsigned kept = 0;
+    unsigned kept = find_field(s, name, id, 0);
 
     s->start = NULL;
-    for (unsigned i = 0; i < s->nfields; i++) {
-        bool same = s->fields[i].id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(s->fields[i].name, name));
+    if (kept == s->nfields) {
+        return;
+    }
+    struct hs_out_field *own = own_fields(s);
+    for (unsigned i = kept + 1; i < s->nfields; i++) {
+        bool same = own[i].id == id && (id != HS_FIELD_OTHER || hs_ascii_ieq(own[i].name, name));
         if (!same) {
-            s->fields[kept++] = s->fields[i];
+            own[kept++] = own[i];
         }
     }
     s->nfields = kept;
@@ -112,23 +124,31 @@ remove_fields(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id)
 static int
 grow_fields(ec_httpsrv_session *s)
 {
-    unsigned cap = s->fields_cap * 2;
+    unsigned cap = s->fields_cap ? s->fields_cap * 2 : SESSION_FIELDS;
     struct hs_out_field *f = hs_arena_alloc(&s->arena, cap * sizeof *f);
 
     if (!f) {
         return ENOMEM;
     }
-    memcpy(f, s->fields, s->nfields * sizeof *f);
+    if (s->nfields) {
+        memcpy(f, s->fields, s->nfields * sizeof *f);
+    }
     s->fields = f;
     s->fields_cap = cap;
     return 0;
+}
+
+static void
+push_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
+{
+    own_fields(s)[s->nfields++] = (struct hs_out_field){ name, value, id };
 }
 
 /* Adds a field whose name stays for ever. */
 static int
 add_known_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
 {
-    if (s->nfields == s->fields_cap && grow_fields(s) != 0) {
+    if (s->nfields >= s->fields_cap && grow_fields(s) != 0) {
         return ENOMEM;
     }
     char *copy = hs_arena_alloc(&s->arena, value.n + 1);
@@ -136,14 +156,14 @@ add_known_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value
         return ENOMEM;
     }
     *hs_short_copy(copy, value.p, value.n) = '\0';
-    s->fields[s->nfields++] = (struct hs_out_field){ name, { copy, value.n }, id };
+    push_field(s, name, (struct hs_view){ copy, value.n }, id);
     return 0;
 }
 
 int
 response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view value, enum hs_field_id id)
 {
-    if (s->nfields == s->fields_cap && grow_fields(s) != 0) {
+    if (s->nfields >= s->fields_cap && grow_fields(s) != 0) {
         return ENOMEM;
     }
     char *copy = hs_arena_alloc(&s->arena, name.n + value.n + 2);
@@ -152,7 +172,7 @@ response_add_field(ec_httpsrv_session *s, struct hs_view name, struct hs_view va
     }
     *hs_short_copy(copy, name.p, name.n) = '\0';
     *hs_short_copy(copy + name.n + 1, value.p, value.n) = '\0';
-    s->fields[s->nfields++] = (struct hs_out_field){ { copy, name.n }, { copy + name.n + 1, value.n }, id };
+    push_field(s, (struct hs_view){ copy, name.n }, (struct hs_view){ copy + name.n + 1, value.n }, id);
     return 0;
 }
 
@@ -215,8 +235,9 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
             s->status = code;
             s->reason = r->reason;
             s->start = &r->start;
-            s->fields[0] = r->field;
+            s->fields = &r->field;
             s->nfields = 1;
+            s->fields_cap = 0;
             return 0;
         }
     }

@@ -550,9 +550,12 @@ session_refuse(ec_httpsrv_session *s, int status, int err)
 size_t
 hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_httpsrv_session *sess), void *arg)
 {
-    ec_httpsrv_session *s = TAILQ_FIRST(&env->live), *next;
+    ec_httpsrv_session *s = env->beginning, *next;
     size_t n = 0;
 
+    if (!s || s->state == SESSION_ENDED) {
+        s = TAILQ_FIRST(&env->retained);
+    }
     if (s) {
         ec_httpsrv_session_addref(s);
     }
@@ -561,7 +564,7 @@ hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_ht
             n++;
             session_refuse(s, 503, ECONNABORTED);
         }
-        next = s->state != SESSION_ENDED ? TAILQ_NEXT(s, live) : TAILQ_FIRST(&env->live);
+        next = s->hashed ? TAILQ_NEXT(s, retained_link) : TAILQ_FIRST(&env->retained);
         if (next) {
             ec_httpsrv_session_addref(next);
         }

@@ -29,7 +29,7 @@
 enum {
     SESSION_ARENA_MAX = 64 * 1024 * 1024, /* header fields and strings of one request */
     SESSION_FREE_MAX = 1024,              /* structs kept for reuse */
-    SESSION_FIELDS = 4,
+    SESSION_FIELDS = 4,                   /* room for so many at first */
     SEGMENT_SMALL = 4 * 1024 - 64,        /* first block of a response */
     SEGMENT_LARGE = 64 * 1024 - 64,
     SEGMENT_FREE_MAX = 256, /* blocks of each size kept for reuse */
@@ -98,6 +98,7 @@ struct _ec_httpsrv_session {
     int64_t length_left;   /* content that the head has promised and that is not sent yet; -1 no promise */
     struct segments segments;
     TAILQ_HEAD(, hs_session_waiter) waiters;
+    TAILQ_ENTRY(_ec_httpsrv_session) retained_link; /* while hashed */
 
     /* zeroed in every new session */
     struct {
@@ -124,8 +125,8 @@ struct _ec_httpsrv_session {
     size_t base_len;
     struct hs_view reason;
     const struct hs_head_start *start; /* status, reason and the first field as text, while they are what a ready head holds */
-    struct hs_out_field *fields;
-    unsigned nfields, fields_cap;
+    const struct hs_out_field *fields;
+    unsigned nfields, fields_cap; /* fields_cap 0: there are none, or the one of a ready head */
     size_t queued; /* bytes in byte segments */
     uint64_t body_sent;
     struct segment *pinned; /* the pump is inside its io; */
@@ -137,8 +138,6 @@ struct _ec_httpsrv_session {
     const struct hs_session_binding *binding;
     struct {
     } zero_end;
-
-    struct hs_out_field first_fields[SESSION_FIELDS]; /* where fields begins */
 
     /* valid from one request to the next, or set together with what says that they are */
     struct hs_arena arena;
@@ -177,6 +176,7 @@ struct hs_session_env {
     ec_httpsrv_session *beginning; /* its handler runs for the first time: not indexed yet */
     ec_httpsrv_session *free;    /* by hash_next */
     unsigned nfree;
+    TAILQ_HEAD(, _ec_httpsrv_session) retained; /* all live ones but for the one that is beginning */
     size_t nlive;
     ec_httpsrv_session **buckets;
     size_t nbuckets, nhashed;

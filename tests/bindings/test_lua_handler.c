@@ -1,6 +1,8 @@
 /* test_lua_handler.c - handlers in Lua: their run, their end, and whatever goes wrong with them. */
 #include "lua_rig.h"
 
+#include <sys/wait.h>
+
 #include "alloc_fail.h"
 #include "bindings/internal.h"
 
@@ -393,6 +395,61 @@ a_request_behind_a_refused_body_is_not_begun_within_its_handler(void **state)
     lua_rig_close(&l);
 }
 
+/* A handler's task is not among the live ones before it waits: what looks at those must find it all the same. */
+static void
+ruling_28_os_exit_within_a_handler(void **state)
+{
+    static const char *const exits[] = { "os.exit(7)", "coroutine.wrap(function() os.exit(7) end)()", "httpsrv.sleep(0) os.exit(7)" };
+    (void)state;
+    for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+        struct lua_rig l;
+        char script[512];
+        int status;
+        (void)snprintf(script, sizeof(script), HTTPSRV "httpsrv.register('GET', '/', function(sess) %s end)", exits[i]);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            lua_rig_open(&l, script);
+            (void)lua_rig_get(&l, "/");
+            rig_advance(&l.rig, HS_SEC);
+            _exit(99); /* os.exit has returned */
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 7);
+    }
+}
+
+/* What a handler leaves behind (results, a shield, a cancellation that it swallowed) does not reach the next one on its coroutine. */
+static void
+a_coroutine_comes_back_clean(void **state)
+{
+    struct lua_rig l;
+    (void)state;
+    lua_rig_open(&l, HTTPSRV
+                 "httpsrv.register('GET', '/results', function(sess) sess:response_append('r') return 1, {}, sess end)\n"
+                 "httpsrv.register('GET', '/shield', function(sess) httpsrv.shield(function() sess:response_append('s') end, 5) end)\n"
+                 "httpsrv.register('GET', '/spawn', function(sess) httpsrv.spawn_detached(function() end) sess:response_append('t') end)\n"
+                 "httpsrv.register('GET', '/ctx', function(sess) sess:ctx().x = 1 sess:response_append('c') end)\n"
+                 "httpsrv.register('GET', '/wait', function(sess) httpsrv.sleep(0) sess:response_append('w') end)\n"
+                 "httpsrv.register('GET', '/fail', function(sess) error('x') end)\n"
+                 "httpsrv.register('GET', '/count', function(sess, ...) sess:response_append(select('#', ...)) end)");
+    for (int round = 0; round < 3; round++) {
+        assert_string_equal(lua_rig_get(&l, "/results"), "r");
+        assert_string_equal(lua_rig_get(&l, "/count"), "0");
+        assert_string_equal(lua_rig_get(&l, "/shield"), "s");
+        assert_string_equal(lua_rig_get(&l, "/count"), "0");
+        assert_string_equal(lua_rig_get(&l, "/spawn"), "t");
+        assert_string_equal(lua_rig_get(&l, "/ctx"), "c");
+        assert_string_equal(lua_rig_get(&l, "/wait"), "w");
+        assert_contains(lua_rig_get(&l, "/fail"), "Internal Server Error");
+        assert_string_equal(lua_rig_get(&l, "/count"), "0");
+        rig_settle(&l.rig);
+        assert_int_equal(hs_lua_runtime_tasks(l.rt), 0);
+    }
+    lua_rig_close(&l);
+}
+
 int
 main(void)
 {
@@ -412,6 +469,8 @@ main(void)
         cmocka_unit_test(threat_33_each_allocation_of_lua_fails_once),
         cmocka_unit_test(threat_34_the_runtime_closes_under_everything),
         cmocka_unit_test(a_request_behind_a_refused_body_is_not_begun_within_its_handler),
+        cmocka_unit_test(ruling_28_os_exit_within_a_handler),
+        cmocka_unit_test(a_coroutine_comes_back_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

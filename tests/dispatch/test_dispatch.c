@@ -594,6 +594,42 @@ a_sealed_generation_takes_no_more(void **state)
     world_free(&w);
 }
 
+/* What the tree has found for a path is kept; it must never answer for another path, host or method. */
+static void
+a_path_seen_before_is_matched_the_same(void **state)
+{
+    (void)state;
+    struct world w;
+    char target[128];
+
+    world_new(&w);
+    serve(&w, (struct hs_registration[]){ { .path = "/" }, { .path = "/item", .method = "GET" }, { .path = "/item/7/x" } }, 3);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 200; i++) { /* more than places, of all lengths around what is kept */
+            (void)snprintf(target, sizeof target, "/item/%d/%.*s", i, i % 60, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+            assert_int_equal(get(&w, target), 200);
+            (void)snprintf(w.response, sizeof w.response, "GET %s [%s]", target, target + sizeof "/item/" - 1);
+            assert_string_equal(seen, w.response);
+        }
+        assert_int_equal(get(&w, "/item/7/x"), 200);
+        assert_string_equal(seen, "GET /item/7/x []");
+        assert_int_equal(status_of(request(&w, "POST", "/item/7/x", "h")), 200);
+        assert_int_equal(status_of(request(&w, "POST", "/item/7/xx", "h")), 405);
+        assert_int_equal(get(&w, "/item"), 200);
+        assert_string_equal(seen, "GET /item []");
+        assert_int_equal(get(&w, "/itex"), 200);
+        assert_string_equal(seen, "GET /itex [itex]");
+    }
+    serve(&w, (struct hs_registration[]){ { .path = "/item", .host = "v.example" }, { .path = "/" } }, 2);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(get(&w, "/item/7/x"), 200);
+        assert_string_equal(seen, "GET /item/7/x [item/7/x]");
+        assert_int_equal(status_of(request(&w, "GET", "/item/7/x", "v.example")), 200);
+        assert_string_equal(seen, "GET /item/7/x [7/x]");
+    }
+    world_free(&w);
+}
+
 static unsigned statuses[600];
 
 static void
@@ -659,6 +695,7 @@ main(void)
         cmocka_unit_test(without_a_generation_everything_is_503),
         cmocka_unit_test(ruling_19_a_request_in_flight_keeps_its_generation),
         cmocka_unit_test(a_sealed_generation_takes_no_more),
+        cmocka_unit_test(a_path_seen_before_is_matched_the_same),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

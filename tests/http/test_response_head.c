@@ -57,6 +57,41 @@ heads_byte_for_byte(void **state)
           "X-Sixteen-Bytes_: 1234567\r\nX-Eight_: 123\r\n\r\n");
 }
 
+/* A head that begins with a start written before is the same as one written from its parts. */
+static void
+a_start_stands_for_its_parts(void **state)
+{
+    static const struct hs_out_field fields[] = {
+        { { "Content-Type", 12 }, { "text/plain", 10 }, HS_FIELD_CONTENT_TYPE },
+        { { "X-Later", 7 }, { "more", 4 }, HS_FIELD_OTHER },
+    };
+    struct hs_head_start start;
+    char long_type[128];
+
+    (void)state;
+    memset(long_type, 'x', sizeof long_type);
+    for (size_t n = 1; n <= sizeof long_type; n++) {
+        const struct hs_out_field type = { { "Content-Type", 12 }, { long_type, n }, HS_FIELD_CONTENT_TYPE };
+        struct hs_response_head h = { .status = 203, .reason = HS_VIEW("Fine"), .fields = &type, .nfields = 1, .content_length = 7 };
+        char expected[300];
+        (void)snprintf(expected, sizeof expected, "HTTP/1.1 203 Fine\r\nContent-Type: %.*s\r\nContent-Length: 7\r\n\r\n", (int)n, long_type);
+        check(&h, expected);
+        const size_t len = sizeof "HTTP/1.1 203 Fine\r\nContent-Type: \r\n" - 1 + n;
+        assert_int_equal(hs_head_start_write(&start, &h), len <= HS_HEAD_START_MAX);
+        if (len <= HS_HEAD_START_MAX) {
+            assert_int_equal(start.len, len);
+            assert_int_equal(start.nfields, 1);
+            h.start = &start;
+            check(&h, expected);
+        }
+    }
+    struct hs_response_head h = { .status = 200, .fields = fields, .nfields = 1, .content_length = -1 };
+    assert_true(hs_head_start_write(&start, &h));
+    h.start = &start;
+    h.nfields = 2;
+    check(&h, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Later: more\r\n\r\n");
+}
+
 static void
 statuses_and_phrases(void **state)
 {
@@ -150,6 +185,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_byte_for_byte),
+        cmocka_unit_test(a_start_stands_for_its_parts),
         cmocka_unit_test(statuses_and_phrases),
         cmocka_unit_test(ruling_09_no_framing_without_content),
         cmocka_unit_test(date_is_asked_for_when_none_is_given),
