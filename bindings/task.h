@@ -46,10 +46,12 @@ struct hs_task {
     void *data; /* the owner's */
     struct hs_req *req;        /* the session that it belongs to, NULL: none, or not attached yet */
     ec_httpsrv_session *sess;  /* a handler's own session, while its request lives */
-    bool continues;            /* its session's abort does not cancel it */
     uint64_t id;               /* of spawn; 0 */
     int nargs;                 /* READY: values on co's stack, with the function when it has not started */
     int wake_err;
+    unsigned refused; /* waits that raised since it was cancelled */
+    bool cancelled;
+    bool continues; /* its session's abort does not cancel it */
     bool listed; /* in rt->tasks */
     bool started;
     bool raise; /* resume with the cancellation instead of wake_err */
@@ -77,10 +79,7 @@ struct hs_task {
         uint64_t ticket;
     } w;
 
-    /* Cancellation. */
-    bool cancelled;
-    unsigned refused; /* waits that raised since */
-    struct hs_shield *shield;
+    struct hs_shield *shield; /* NULL until one is needed */
 };
 
 /* Takes a task with a coroutine, empty stack, state SPARE, in the list of the live ones. L: the Lua code that is running, which may throw for

@@ -42,22 +42,46 @@ make_current(struct hs_arena *a, struct hs_arena_block *b)
     a->end = b->data + room;
 }
 
+/* Frees all blocks but one. */
+static __attribute__((noinline)) void
+keep_one(struct hs_arena *a)
+{
+    struct hs_arena_block *kept = NULL;
+    struct hs_arena_block *b = a->first;
+    while (b != NULL) {
+        struct hs_arena_block *next = b->next;
+        bool better = b->size <= HS_ARENA_KEEP && (kept == NULL || b->size > kept->size);
+        struct hs_arena_block *other = better ? kept : b;
+        kept = better ? b : kept;
+        if (other != NULL) {
+            other->next = NULL;
+            free_chain(other);
+        }
+        b = next;
+    }
+    hs_arena_init(a, a->max);
+    if (kept != NULL) {
+        kept->next = NULL;
+        a->first = kept;
+        a->total = kept->size;
+        HS_ARENA_POISON(kept->data, kept->size - HEADER);
+        make_current(a, kept);
+    }
+}
+
 void
 hs_arena_reset(struct hs_arena *a)
 {
     struct hs_arena_block *b = a->first;
-    if (b == NULL || (a->current == b && a->next == b->data && b->next == NULL)) {
-        return; /* nothing was taken */
-    }
-    if (b->size > HS_ARENA_FIRST) {
-        hs_arena_fini(a);
+    if (b == NULL) {
         return;
     }
-    free_chain(b->next);
-    b->next = NULL;
-    a->total = b->size;
-    HS_ARENA_POISON(b->data, b->size - HEADER);
-    make_current(a, b);
+    if (b->next != NULL || b->size > HS_ARENA_KEEP) {
+        keep_one(a);
+    } else if (a->next != b->data) {
+        HS_ARENA_POISON(b->data, b->size - HEADER);
+        make_current(a, b);
+    }
 }
 
 void

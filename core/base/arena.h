@@ -1,5 +1,5 @@
 /* arena.h - memory that is given back all at once, when the request ends.
- * Blocks come from malloc; hs_arena_reset keeps the first block for the next use. Not thread safe.
+ * Blocks come from malloc; hs_arena_reset keeps one block for the next use. Not thread safe.
  * An arena has a limit, like everything a peer can grow. Under AddressSanitizer what is not allocated,
  * or was given back, is poisoned, so that a pointer kept past a reset is found at its first use. */
 #ifndef HS_BASE_ARENA_H
@@ -26,7 +26,9 @@
 #endif
 
 /* Bytes of a first block, malloc's and our own header included; the following ones double up to HS_ARENA_BLOCK_MAX. */
-#define HS_ARENA_FIRST (320 - 16)
+#define HS_ARENA_FIRST (240 - 16)
+/* The largest block that a reset keeps: an arena that is used again and again soon has one that is large enough for most. */
+#define HS_ARENA_KEEP (1024 - 64)
 #define HS_ARENA_BLOCK_MAX (64 * 1024 - 64)
 #define HS_ARENA_ALIGN 16
 
@@ -43,8 +45,7 @@ struct hs_arena {
 
 /* Makes an empty arena that takes at most max bytes from malloc (block headers included); allocates nothing. */
 void hs_arena_init(struct hs_arena *a, size_t max);
-/* Gives everything back: all pointers from it are dead. Frees all blocks but the first (kept when it is of the standard
- * size or smaller). */
+/* Gives everything back: all pointers from it are dead. Frees all blocks but the largest of up to HS_ARENA_KEEP bytes. */
 void hs_arena_reset(struct hs_arena *a);
 /* As reset, and frees the first block too; the arena is as after init. */
 void hs_arena_fini(struct hs_arena *a);

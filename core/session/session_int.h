@@ -62,6 +62,7 @@ struct session_body {
     bool reader_waiting; /* a reader of the channel has a wake-up armed */
     bool collecting;     /* BODY_STREAM: somebody waits for all of it */
     int err;       /* 0, EMSGSIZE, ECONNABORTED, EPROTO, ETIMEDOUT, ENOSPC, ENOMEM */
+    unsigned ntrailers;
     uint64_t got;
     int64_t max;              /* -1: none */
     struct hs_view lent;      /* BODY_COLLECT, while the handler runs for the first time: all of it, where the protocol has read it */
@@ -71,7 +72,6 @@ struct session_body {
     string *str;              /* get_string's, made once */
     const struct hs_field *trailers;
     const char *trailers_base;
-    unsigned ntrailers;
 };
 
 struct cached_string {
@@ -108,7 +108,8 @@ struct _ec_httpsrv_session {
     bool head_sent, final, no_content, body_called, message_is_body, flush_wanted, pumping, pump_again, waiting_writable, failed;
     bool script_close, script_date;
     bool head_waited; /* the head has waited a turn for the io at the front */
-    bool fired;     /* what was armed came while the handler was still running */
+    bool fired;       /* what was armed came while the handler was still running */
+    bool pinned_gone; /* pinned has left the queue meanwhile */
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
     struct hs_view path;
@@ -129,8 +130,7 @@ struct _ec_httpsrv_session {
     unsigned nfields, fields_cap; /* fields_cap 0: there are none, or the one of a ready head */
     size_t queued; /* bytes in byte segments */
     uint64_t body_sent;
-    struct segment *pinned; /* the pump is inside its io; */
-    bool pinned_gone;       /* and it has left the queue meanwhile */
+    struct segment *pinned; /* the pump is inside its io */
     io_object *io_waited;   /* the front io, a wake-up is armed */
     io_object *armed_io;    /* the one that has said EAGAIN to the C handler */
     struct hs_timer *handler_timer; /* runs while the handler of a route with a handler_timeout is suspended; few have one */
@@ -144,8 +144,10 @@ struct _ec_httpsrv_session {
     struct _ec_httpsrv_session *hash_next;
     struct hs_deferred pump_later;
     struct hs_deferred wake_later; /* waiters that are ready, aborts to be told */
-    struct hs_deferred resume_later;
-    struct hs_post resume_post;
+    union { /* one resume can be under way at a time, and the end of the last reference only when there is none */
+        struct hs_deferred resume_later;
+        struct hs_post resume_post;
+    };
     void *on_abort_arg;
     void *binding_data;
 };
