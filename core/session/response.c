@@ -56,6 +56,14 @@ hs_session_response_reset(ec_httpsrv_session *s)
     return err;
 }
 
+/* The fields where they may be written to. A ready head's only field is never written: what follows it, or takes its place, has been
+ * given room before; of one that is removed only the count goes. */
+static struct hs_out_field *
+own_fields(ec_httpsrv_session *s)
+{
+    return (struct hs_out_field *)(uintptr_t)s->fields;
+}
+
 int
 hs_session_response_restart(ec_httpsrv_session *s)
 {
@@ -72,7 +80,7 @@ hs_session_response_restart(ec_httpsrv_session *s)
             keep = keep || hs_ascii_ieq(s->fields[i].name, kept[j]);
         }
         if (keep) {
-            s->fields[k++] = s->fields[i];
+            own_fields(s)[k++] = s->fields[i];
         }
     }
     s->nfields = k;
@@ -91,14 +99,6 @@ find_field(ec_httpsrv_session *s, struct hs_view name, enum hs_field_id id, unsi
         }
     }
     return s->nfields;
-}
-
-/* The fields where they may be written to. A ready head's only field is never written: what follows it, or takes its place, has been
- * given room before. */
-static struct hs_out_field *
-own_fields(ec_httpsrv_session *s)
-{
-    return (struct hs_out_field *)(uintptr_t)s->fields;
 }
 
 static void
