@@ -96,6 +96,7 @@ struct hs_h1 {
     struct h1_conn *gather_owner;
     size_t gather_len;
     char *gather;
+    struct iovec gather_out; /* what is being given to the kernel: no array on the stack of the hot path */
 };
 
 /* --- h1.c --- */

@@ -76,8 +76,8 @@ h1_push(struct h1_conn *c, bool more)
     }
     size_t sent = 0;
     if (!c->out) {
-        const struct iovec iov = { h->gather, n };
-        sent = put_iov(c, &iov, 1, more);
+        h->gather_out = (struct iovec){ h->gather, n };
+        sent = put_iov(c, &h->gather_out, 1, more);
     }
     if (sent < n) {
         queue_out(c, h->gather + sent, n - sent);

@@ -24,6 +24,10 @@ enum {
     FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2 + START_COPY
 };
 
+static const char two_digits[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                                 "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+                                 "9899";
+
 static inline char *
 put(char *dst, struct hs_view v)
 {
@@ -63,7 +67,8 @@ put_number(char *dst, uint64_t v)
         return dst + 1;
     }
     if (v < 100) {
-        return put2(dst, (char)('0' + v / 10), (char)('0' + v % 10));
+        memcpy(dst, &two_digits[2 * v], 2);
+        return dst + 2;
     }
     return dst + hs_ascii_from_uint64(dst, v);
 }

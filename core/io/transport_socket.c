@@ -34,23 +34,30 @@ socket_read(struct hs_transport *t, void *buf, size_t n)
     return got;
 }
 
-static ssize_t
-socket_writev(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool more)
+static __attribute__((noinline)) ssize_t
+send_many(struct hs_transport *t, const struct iovec *iov, int iovcnt, int flags)
 {
-    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
-    ssize_t sent;
-    if (iovcnt == 1) {
-        do {
-            sent = send(fd_of(t), iov->iov_base, iov->iov_len, flags);
-        } while (sent < 0 && errno == EINTR);
-        return sent;
-    }
     struct msghdr msg = {
         .msg_iov = (struct iovec *)iov, /* sendmsg(2) only reads it */
         .msg_iovlen = iovcnt > IOV_MAX ? IOV_MAX : (size_t)iovcnt,
     };
+    ssize_t sent;
     do {
         sent = sendmsg(fd_of(t), &msg, flags);
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+static ssize_t
+socket_writev(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool more)
+{
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (__builtin_expect(iovcnt != 1, 0)) {
+        return send_many(t, iov, iovcnt, flags);
+    }
+    ssize_t sent;
+    do {
+        sent = send(fd_of(t), iov->iov_base, iov->iov_len, flags);
     } while (sent < 0 && errno == EINTR);
     return sent;
 }

@@ -41,7 +41,7 @@ watch_mask(short what)
 }
 
 /* Whether there was a hang-up, or an error, and not just data. */
-static bool
+static __attribute__((noinline)) bool
 is_closed(int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLRDHUP };

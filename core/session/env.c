@@ -316,7 +316,7 @@ ec_httpsrv_session_delref(ec_httpsrv_session *s)
 /* --- what the protocols call --- */
 
 /* There is no memory to keep what the request said: nothing, rather than what the protocol's buffers will hold next. */
-static __attribute__((noinline)) void
+static void
 forget_request(ec_httpsrv_session *s)
 {
     s->req = (struct hs_request){
@@ -325,6 +325,17 @@ forget_request(ec_httpsrv_session *s)
     };
     s->path = (struct hs_view){ "", 0 };
     s->base_len = 0;
+}
+
+/* The request goes on after the protocol's call has returned: what it needs of the protocol's buffers is copied. */
+static __attribute__((noinline)) void
+keep(ec_httpsrv_session *s)
+{
+    body_keep(s);
+    if (s->state != SESSION_ENDED && session_retain(s) != 0) {
+        forget_request(s);
+        session_refuse(s, 503, ENOMEM);
+    }
 }
 
 static bool
@@ -344,12 +355,8 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     session_returned(s, env->app->begin(env->app_arg, s));
     s->in_begin = false;
     env->beginning = NULL;
-    if (s->state != SESSION_ENDED) {
-        body_keep(s);
-    }
-    if (s->state != SESSION_ENDED && session_retain(s) != 0) {
-        forget_request(s);
-        session_refuse(s, 503, ENOMEM);
+    if (__builtin_expect(s->state != SESSION_ENDED, 0)) {
+        keep(s);
     }
     session_delref(s);
     return true;

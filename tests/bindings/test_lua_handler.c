@@ -409,8 +409,9 @@ ruling_28_os_exit_within_a_handler(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+            struct rig_client c;
             lua_rig_open(&l, script);
-            (void)lua_rig_get(&l, "/");
+            lua_rig_ask(&l, &c, "/");
             rig_advance(&l.rig, HS_SEC);
             _exit(99); /* os.exit has returned */
         }
@@ -431,7 +432,7 @@ a_coroutine_comes_back_clean(void **state)
                  "httpsrv.register('GET', '/shield', function(sess) httpsrv.shield(function() sess:response_append('s') end, 5) end)\n"
                  "httpsrv.register('GET', '/spawn', function(sess) httpsrv.spawn_detached(function() end) sess:response_append('t') end)\n"
                  "httpsrv.register('GET', '/ctx', function(sess) sess:ctx().x = 1 sess:response_append('c') end)\n"
-                 "httpsrv.register('GET', '/wait', function(sess) httpsrv.sleep(0) sess:response_append('w') end)\n"
+                 "httpsrv.register('GET', '/wait', function(sess) httpsrv.spawn(function() end):wait() sess:response_append('w') end)\n"
                  "httpsrv.register('GET', '/fail', function(sess) error('x') end)\n"
                  "httpsrv.register('GET', '/count', function(sess, ...) sess:response_append(select('#', ...)) end)");
     for (int round = 0; round < 3; round++) {
