@@ -21,7 +21,7 @@ enum {
     START_COPY = 64, /* bytes of most starts, or less */
     REASON_MAX = 32, /* bytes of the longest standard phrase, and one more */
     /* Everything but the reason and the fields. */
-    FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2 + START_COPY
+    FIXED = STATUS_LINE_FIXED + LENGTH_LINE + sizeof chunked_line + sizeof keep_alive_line + DATE_LINE + 2
 };
 
 static const char two_digits[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
@@ -95,7 +95,9 @@ put_fields(char *dst, const struct hs_response_head *h, unsigned i)
     return dst;
 }
 
-/* There is room for START_COPY bytes behind whatever is written, so a short start goes in one piece of a known size. */
+/* A short start goes in one piece of a known size, for which what follows every start has room enough. */
+_Static_assert(START_COPY <= FIXED, "bound says that there is room for it");
+
 static inline char *
 put_start(char *dst, const struct hs_head_start *start)
 {
