@@ -1,7 +1,8 @@
 /* dispatch.c - from a request to its handler: one worker's dispatcher over the current generation.
  * Answers by itself what no handler is asked: 400 for a path that cannot be normalised, 404, 405 with Allow, OPTIONS without
- * a handler, 503 while there is no generation. What is below the path of an auth handler is asked of that one before. Holds a reference on the current generation, and each session that was matched
- * holds one on the generation of its route. */
+ * a handler, 503 while there is no generation. What is below the path of an auth handler is asked of that one before.
+ * Holds a reference on the current generation, and each session that was matched holds one on the generation of its route. What the
+ * tree has found for a path is noted and not looked up again. */
 #include "dispatch/dispatch.h"
 
 #include <errno.h>
