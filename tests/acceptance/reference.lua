@@ -66,9 +66,10 @@ end
 
 local function compile(example, place)
   local main = #example.steps > 0 and not example.text:find("\nmain(", 1, true) and SERVE or ""
-  local status, said = support.shell(
-    [[${CC:-gcc} -std=gnu11 -Wall -Wextra -Werror -g -Icore/include $(pkg-config --cflags libevent_core) -o "$1/example" "$2" $3 ]]
-      .. [[-L"$4/release" -lhttpsrv -Wl,-rpath,"$(cd "$4/release" && pwd)" $(pkg-config --libs libevent_core) -pthread 2>&1]],
+  local status, said = support.shell([[
+    packages="libevent_core json-c libxml-2.0"
+    ${CC:-gcc} -std=gnu11 -Wall -Wextra -Werror -g -Icore/include $(pkg-config --cflags $packages) -o "$1/example" "$2" $3 \
+      -L"$4/release" -lhttpsrv -Wl,-rpath,"$(cd "$4/release" && pwd)" $(pkg-config --libs $packages) -pthread 2>&1]],
     place, example.path, main, BUILD)
   if status ~= 0 then error(said, 0) end
 end
