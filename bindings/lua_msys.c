@@ -1,4 +1,7 @@
-/* lua_msys.c - what the modules of the manual's Lua need of C: which ios are written to in its way, and whose session a task works for. */
+/* lua_msys.c - what the modules of the manual's Lua need of C: which ios are written to in its way, whose session a
+ * task works for, how old the process is. */
+#include <time.h>
+
 #include "bindings/arg.h"
 #include "bindings/internal.h"
 #include "bindings/io_box.h"
@@ -8,6 +11,26 @@
 
 /* The application's context of an io that msys.core.io_wrapper_open has made: it travels with the io, also to pool threads. */
 static char manual_io;
+
+/* When the process began, as far as we can tell. */
+static struct timespec begun;
+
+static void __attribute__((constructor))
+note_begin(void)
+{
+    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+}
+
+/* process_age() -> seconds */
+static int
+l_process_age(lua_State *L)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    lua_pushnumber(L, (lua_Number)(now.tv_sec - begun.tv_sec) + (lua_Number)(now.tv_nsec - begun.tv_nsec) / 1e9);
+    return 1;
+}
 
 /* io_mark_manual(io): its write takes (buf[, len]) from now on */
 static int
@@ -53,6 +76,7 @@ hs_lua_open_msys(lua_State *L, struct hs_lua_runtime *rt)
         { "io_mark_manual", l_io_mark_manual },
         { "io_is_manual", l_io_is_manual },
         { "task_session", l_task_session },
+        { "process_age", l_process_age },
         { NULL, NULL },
     };
 

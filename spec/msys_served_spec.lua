@@ -75,6 +75,17 @@ describe("a script of the manual's", function()
     assert.are.equal("404 No such file or directory", body("GET", "/readfile/lib/none"))
   end))
 
+  -- proves: msys.runInPool, msys.threadpool.stat
+  it("writes files in a pool, and completes on the loop", timed(function()
+    for _, line in ipairs { "one", "two" } do assert.are.equal(200, server:request("POST", "/log", { body = line }).status) end
+    support.eventually(function()
+      local text = body("GET", "/log")
+      return text == "200 2 true 8 LUA_TXT_LOGS true", text
+    end)
+    local _, mode = support.shell('umask; stat -c %a "$1"', dir .. "/msys/requests.log")
+    assert.is_truthy(mode:match("^0022\n644\n$") or not mode:match("^0022\n"), mode)
+  end))
+
   it("is told of its end", timed(function()
     server.child:kill(15)
     assert.are.equal(0, (select(2, server.ended:wait())))

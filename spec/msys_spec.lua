@@ -5,6 +5,10 @@ local thread = require "thread"
 local support = require "support.server"
 local timed = support.timed
 
+-- What runs in pools is to have the global environment, not that of busted.
+local assert, describe, it, before_each, after_each = assert, describe, it, before_each, after_each
+setfenv(1, _G)
+
 local function failure(fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok)
@@ -172,6 +176,128 @@ describe("msys.core", function()
     end
     assert.are_not.equal(msys.core.ECTP_COMPLETE_CALLBACK, msys.core.ECTP_COMPLETE_CALLBACK_SCHED)
   end)
+end)
+
+describe("msys.runInPool", function()
+  local core = msys.core
+  local FLAGS = core.O_CREAT + core.O_APPEND + core.O_WRONLY
+  local dir, name
+
+  -- What the file says once it says something.
+  local function text()
+    return support.eventually(function()
+      local t = msys.readfile(name)
+      return t and t ~= "" and t
+    end)
+  end
+
+  before_each(timed(function()
+    dir = support.folder()
+    name = dir .. "/file"
+  end))
+  after_each(timed(function() support.remove(dir) end))
+
+  -- proves: msys.runInPool
+  it("gives what the function gives, as pcall", timed(function()
+    local upvalue = { 1, 2 }
+    assert.are.same({ true, 3, nil, true }, { msys.runInPool("IO", function() return upvalue[1] + upvalue[2], nil, httpsrv.in_pool() end) })
+    assert.are.same({ true }, { msys.runInPool("CPU", function() end, false) })
+    local ok, err = msys.runInPool(1, function() error("boom") end)
+    assert.is_false(ok)
+    assert.is_truthy(err:match("msys_spec%.lua:%d+: boom$"), err)
+  end))
+
+  it("runs it beside when nobody waits", timed(function()
+    assert.are.equal(0, select("#", msys.runInPool("IO", function()
+      local log = msys.core.io_wrapper_open(name, FLAGS, 384)
+      log:write("data and more", 4)
+      log = nil
+      return log
+    end, true)))
+    assert.are.equal("data", text())
+  end))
+
+  it("completes in the pool, or on the loop", timed(function()
+    msys.runInPool("IO", function() end, function()
+      local log = msys.core.io_wrapper_open(name, FLAGS, 384)
+      log:write(httpsrv.in_pool() and "pool" or "loop")
+    end)
+    assert.are.equal("pool", text())
+    local done, seen = httpsrv.event(), nil
+    assert.are.equal(0, select("#", msys.runInPool("IO", function() error("for the log") end, function()
+      seen = httpsrv.in_pool() and "pool" or "loop"
+      done:set()
+    end, core.ECTP_COMPLETE_CALLBACK_SCHED)))
+    assert.is_true(done:wait(httpsrv.now() + 20))
+    assert.are.equal("loop", seen)
+  end))
+
+  it("knows an io of the loop's, and how it is written to", timed(function()
+    local log = assert(core.io_wrapper_open(name, FLAGS, 384))
+    assert.are.same({ true, true }, { msys.runInPool("IO", function() return (pcall(log.write, log, "abcdef", 3)) end) })
+    log:close()
+    assert.are.equal("abc", text())
+  end))
+
+  it("shares locks and mutexes with the loop", timed(function()
+    local m = thread.mutex()
+    m:lock()
+    assert.are.same({ true, false }, { msys.runInPool("IO", function() return m:trylock() end) })
+    m:unlock()
+    assert.are.same({ true, true, true }, { msys.runInPool("IO", function() return m:trylock(), m:unlock() end) })
+    msys.lock("spec pool")
+    local waits = httpsrv.spawn(function()
+      return msys.runInPool("IO", function()
+        msys.lock("spec pool")
+        return "got it"
+      end)
+    end)
+    assert.is_nil((waits:wait(httpsrv.now() + 0.05)))
+    msys.unlock("spec pool")
+    assert.are.same({ true, true, "got it" }, { waits:wait() })
+    msys.lock("spec pool") -- let go by the function's end
+    msys.unlock("spec pool")
+  end))
+
+  it("has a _OSTLS of its own there", timed(function()
+    local mine = rawget(_G, "_OSTLS")
+    mine.spec = "loop"
+    assert.are.same({ true, "nil" }, { msys.runInPool("IO", function() return tostring(rawget(_G, "_OSTLS").spec) end) })
+    mine.spec = nil
+  end))
+
+  it("says what cannot be", timed(function()
+    assert.are.same({ false, "there is no pool 'none'" }, { msys.runInPool("none", print) })
+    assert.are.same({ false, "there is no pool '99'" }, { msys.runInPool(99, print) })
+    assert.is_truthy(failure(msys.runInPool, "none", print, true):find("there is no pool 'none'", 1, true))
+    assert.is_truthy(failure(msys.runInPool, nil, print):find("bad argument #1 to 'runInPool' (name or id of a pool expected", 1, true))
+    assert.is_truthy(failure(msys.runInPool, "IO"):find("bad argument #2 to 'runInPool' (function expected, got no value)", 1, true))
+    assert.is_truthy(failure(msys.runInPool, "IO", print, 1):find("bad argument #3 to 'runInPool'", 1, true))
+  end))
+
+  -- proves: msys.threadpool.count, msys.threadpool.find, msys.threadpool.stat
+  it("has pools with figures", timed(function()
+    local pools = msys.threadpool
+    local n = pools.count()
+    assert.is_true(n >= 2)
+    httpsrv.pool("msys_spec", { threads = 3, queue = 7 })
+    assert.are.equal(n + 1, pools.count())
+    local id = pools.find("msys_spec")
+    assert.are.equal("number", type(id))
+    assert.are.equal("msys_spec", pools.find(id))
+    assert.are.equal("IO", pools.find(pools.find("IO")))
+    assert.is_nil(pools.find("none"))
+    assert.is_nil(pools.find(-7))
+    assert.is_nil(pools.stat("none"))
+    for _ = 1, 2 do msys.runInPool(id, function() httpsrv.sleep(0.002) end) end
+    local st = pools.stat(id)
+    assert.are.same({ "msys_spec", 2, 7, 0, 0 }, { st.name, st.invocations, st.queue_sz, st.job_num_queued, st.job_num_running })
+    assert.are.equal(st.num_threads, st.num_active_threads + st.num_inactive_threads)
+    assert.is_true(st.num_threads >= 1 and st.num_threads <= 3)
+    assert.is_true(st.avg_wallclock_time_per_op > 0 and st.avg_concurrency > 0 and st.saturation == 0)
+    assert.is_truthy(tostring(pools.stat("msys_spec")):find("name: msys_spec\ninvocations: 2\n", 1, true))
+    assert.is_truthy(failure(pools.stat):find("bad argument #1 to 'stat' (name or id of a pool expected, got no value)", 1, true))
+  end))
 end)
 
 describe("a named lock", function()

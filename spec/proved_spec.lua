@@ -12,7 +12,8 @@ local function kinds()
     ["task:"] = methods(httpsrv.spawn(function() end)), ["queue:"] = methods(httpsrv.queue()), ["event:"] = methods(httpsrv.event()),
     ["semaphore:"] = methods(httpsrv.semaphore()), ["child:"] = methods(assert(io.popen({ "true" }))),
     ["command:"] = require("httpsrv.control").methods, ["msys."] = require "msys", ["msys.core."] = require "msys.core",
-    ["msys.httpsrv."] = require "msys.httpsrv", ["msys.timer."] = require "msys.timer", ["ec_string:"] = require("msys.lib.string").methods,
+    ["msys.httpsrv."] = require "msys.httpsrv", ["msys.timer."] = require "msys.timer",
+    ["msys.threadpool."] = require "msys.threadpool", ["ec_string:"] = require("msys.lib.string").methods,
     ["thread."] = require "thread", ["mutex:"] = require("thread").mutex_meta.__index,
   }
 end

@@ -60,7 +60,7 @@ describe("types", function()
     local msys, thread = require "msys", require "thread"
     assert.are.same(functions(msys), declared("msys"))
     for _, name in ipairs { "httpsrv", "core", "timer", "threadpool" } do
-      assert.are.same(functions(msys[name] or {}), declared("msys%." .. name), name)
+      assert.are.same(functions(msys[name]), declared("msys%." .. name), name)
     end
     assert.are.same(functions(require("msys.lib.string").methods), declared("ec_string"))
     assert.are.same(functions(thread), declared("thread"))

@@ -45,6 +45,11 @@ M.registerControl = httpsrv.register_control
 local lock = require "msys.lib.lock"
 M.lock, M.unlock = lock.lock, lock.unlock
 M.registerModule = require("msys.lib.module").register
+M.runInPool = require("msys.lib.pool").runInPool
+
+--- Which thread pools there are, and what they have done.
+-- @see msys.lib.threadpool
+M.threadpool = require "msys.lib.threadpool"
 
 --- The whole of a file, or of what a scheme ("name://…") stands for. Waits.
 -- @tparam string name relative names are below the script directory; "file://" may stand before a path

@@ -44,6 +44,29 @@ function msys.registerModule(name, module) end
 ---@return true
 function msys.registerControl(prefix, fn) end
 
+---Runs fn() in a thread of a pool, in that thread's Lua state.
+---@param pool string|integer name or id
+---@param fn fun(): any
+---@param async? boolean|fun() true: does not wait; a function: the same, and it is called when fn has returned
+---@param mode? integer msys.core.ECTP_COMPLETE_CALLBACK_SCHED: it is called on the loop; else in the pool
+---@return boolean? ok when it waits, as pcall
+---@return any ...
+function msys.runInPool(pool, fn, async, mode) end
+
+---How many pools there are.
+---@return integer
+function msys.threadpool.count() end
+
+---The id of a pool of that name, or the name of that with the id.
+---@param pool string|integer
+---@return integer|string|nil
+function msys.threadpool.find(pool) end
+
+---What a pool is and has done.
+---@param pool string|integer
+---@return table?
+function msys.threadpool.stat(pool) end
+
 ---@param method string|nil nil: every method
 ---@param path string base path
 ---@param handler fun(sess: httpsrv.session): any
