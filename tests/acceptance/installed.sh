@@ -237,7 +237,7 @@ check "every function is used" in_prefix asan uses_all
 check "and works" in_prefix asan run_program
 check "the library under TSan" install_lib tsan
 check "the program, built for it" in_prefix tsan build_program -fsanitize=thread
-check "what any thread may call" in_prefix tsan run_program threads jobs
+check "what any thread may call" in_prefix tsan run_program threads jobs pools
 
 echo "1..$count"
 [ $bad = 0 ]

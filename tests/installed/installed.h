@@ -32,6 +32,7 @@ int has_body(const char *response, const char *body);
 void test_values(void);
 void test_ios(void);
 void test_jobs(void);
+void test_pools(void);
 void test_requests(void);
 void test_responses(void);
 void test_server(void);

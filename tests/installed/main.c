@@ -10,8 +10,8 @@ main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } groups[] = {
-        { "values", test_values },       { "ios", test_ios },       { "jobs", test_jobs },       { "requests", test_requests },
-        { "responses", test_responses }, { "server", test_server }, { "threads", test_threads },
+        { "values", test_values },     { "ios", test_ios },           { "jobs", test_jobs },     { "pools", test_pools },
+        { "requests", test_requests }, { "responses", test_responses }, { "server", test_server }, { "threads", test_threads },
     };
     int n = 0, bad = 0;
 
