@@ -35,6 +35,7 @@ void test_jobs(void);
 void test_pools(void);
 void test_requests(void);
 void test_responses(void);
+void test_documents(void);
 void test_server(void);
 void test_threads(void);
 

@@ -11,7 +11,7 @@ main(int argc, char **argv)
         void (*run)(void);
     } groups[] = {
         { "values", test_values },     { "ios", test_ios },           { "jobs", test_jobs },     { "pools", test_pools },
-        { "requests", test_requests }, { "responses", test_responses }, { "server", test_server }, { "threads", test_threads },
+        { "requests", test_requests }, { "responses", test_responses }, { "documents", test_documents }, { "server", test_server }, { "threads", test_threads },
     };
     int n = 0, bad = 0;
 
