@@ -364,6 +364,9 @@ put_io(lua_State *L, struct packer *k, const struct step *s)
     if (err == EBUSY) {
         refuse(L, k, s, "an io that is in use");
     }
+    if (err == ENOTSUP && !k->rt->pooled) {
+        err = 0; /* its thread is the loop's: it is read from afar */
+    }
     if (err != 0) {
         refuse(L, k, s, "an io that works only in the thread that made it (a generator, a defined io, a body, or made of one)");
     }
@@ -478,6 +481,22 @@ needs_names(lua_State *L, struct packer *k, int first)
     return false;
 }
 
+/* An io that works only in this thread is replaced by one that crosses to it. False: out of memory. */
+static bool
+reach_from_afar(io_object **io)
+{
+    if (hs_io_travels(*io) != ENOTSUP) {
+        return true;
+    }
+    io_object *remote = hs_io_remote(*io);
+    if (remote == NULL) {
+        return false;
+    }
+    io_wrapper_delref(*io);
+    *io = remote;
+    return true;
+}
+
 /* Takes the ios out of their boxes, when all else has been done. */
 static void
 take_ios(lua_State *L, struct packer *k)
@@ -497,7 +516,7 @@ take_ios(lua_State *L, struct packer *k)
         lua_pop(L, 1);
         p->ios[i] = hs_io_box_lend(box);
         p->nios = i + 1;
-        if (p->ios[i] == NULL) {
+        if (p->ios[i] == NULL || !reach_from_afar(&p->ios[i])) {
             hs_pack_return(L, k->rt, k->boxes, p);
             give_up(L, k, ENOMEM);
         }

@@ -4,7 +4,7 @@ local spec = require "support.server"
 local cjson = require "cjson"
 
 -- What runs in pools is to have the global environment, not that of busted.
-local assert, describe, it = assert, describe, it
+local assert, describe, it, setup, teardown = assert, describe, it, setup, teardown
 local must = _G.assert
 setfenv(1, _G)
 
@@ -174,6 +174,14 @@ describe("run_in_pool", function()
 
     local _, made = run("IO", function() return httpsrv.io.memory("made there") end)
     assert.are.equal("made there", made:read("*a"))
+    local generator = httpsrv.io.generator(function(write)
+      for i = 1, 3 do
+        write(i)
+        httpsrv.sleep(0)
+      end
+    end)
+    assert.are.same({ true, "12" }, { run("IO", function() return generator:read(2) end) })
+    assert.are.equal("3", generator:read("*a"))
     local ok2, err = run("IO", function() return httpsrv.io.generator(function() end) end)
     assert.is_false(ok2)
     assert.is_truthy(err:find("works only in the thread that made it"))
@@ -302,5 +310,200 @@ describe("run_in_pool", function()
       end)
     end
     for i = 1, 100 do assert.are.same({ true }, { tasks[i]:wait() }) end
+  end))
+end)
+
+-- Handlers: POST /four and /one run the body's code in a pool thread, with sess; /run/NAME (spec/handlers/code.lua) on the loop.
+describe("a handler in a pool", function()
+  local server
+
+  local HANDLERS = [[
+local httpsrv = require "httpsrv"
+local four = httpsrv.pool("four", { threads = 4, queue = 100 })
+local one = httpsrv.pool("one", { threads = 1, queue = 1 })
+loaded = (loaded or 0) + 1
+local function run(sess)
+  local text = assert(sess:request_data_get_string())
+  return assert(loadstring('local sess, httpsrv = ... ' .. text, "@code.lua"))(sess, httpsrv)
+end
+httpsrv.register("POST", "/four", run, { pool = four })
+httpsrv.register("POST", "/one", run, { pool = one })
+httpsrv.register("POST", "/continue", run, { pool = one, on_abort = "continue" })
+httpsrv.register("POST", "/body", function(sess)
+  local body = assert(sess:request_data_get())
+  local first = body:read(5)
+  local n, digest = 0, 0
+  for piece in body:chunks() do
+    n = n + #piece
+    for i = 1, #piece, 997 do digest = (digest * 31 + piece:byte(i)) % 1000003 end
+  end
+  sess:response_printf("%s %d", first, n)
+end, { pool = four })
+httpsrv.register("POST", "/echo", function(sess)
+  local body = assert(sess:request_data_get())
+  sess:response_append(body:read("*l") .. "|")
+  sess:response_io(body)
+end, { pool = four })
+httpsrv.before(function() end, { path = "/nowhere" })
+httpsrv.register("GET", "/pools", function(sess)
+  sess:response_json({ four = httpsrv.pool_stat("four"), one = httpsrv.pool_stat("one") })
+end)
+httpsrv.timer.every(3600, function() end)
+httpsrv.spawn_detached(function() httpsrv.queue():get() end)
+httpsrv.on_unload(function() end)
+]]
+
+  setup(function() server = assert(spec.start({ ["a.lua"] = HANDLERS })) end)
+  teardown(function()
+    local status, killed = server:stop()
+    assert.are.same({ 0 }, { status, killed })
+  end)
+
+  local function post(code, pool) return server:request("POST", pool or "/four", { body = code }) end
+  local function ask(code)
+    local r = post("local function results() " .. code .. " end sess:response_json({ results() })")
+    assert.are.equal(200, r.status, r.body)
+    return unpack(cjson.decode(r.body))
+  end
+  local function pool(name) return cjson.decode(server:request("GET", "/pools").body)[name] end
+
+  -- proves: httpsrv.register, httpsrv.in_pool
+  it("has the session, with all that it can do", timed(function()
+    assert.are.same({ true, "POST", "/four", "run" },
+      { ask("return httpsrv.in_pool(), sess:request_method_get(), sess:request_path_get(), httpsrv.phase()") })
+    local r = post([[
+      sess:response_status_set_std(201, "Made", "text/plain")
+      sess:response_header_set("X-Thread", "yes")
+      for i = 1, 3 do assert(sess:response_append(i .. "\n") == true) end
+      sess:response_io(httpsrv.io.memory("an io\n"))
+      sess:response_printf("%s\n", "end")
+    ]])
+    assert.are.same({ 201, "yes", "1\n2\n3\nan io\nend\n" }, { r.status, r.headers["x-thread"], r.body })
+    assert.are.same({ "bad argument #1 to 'response_status_set' (status from 200 to 599 expected)" },
+      { (ask("return select(2, pcall(sess.response_status_set, sess, 99))"):gsub("^code.lua:1: ", "")) })
+    assert.is_truthy(ask("return tostring(sess)"):match("^session %d+ %(live%)$"))
+    local headers = ask("return sess:request_headers()")
+    assert.is_truthy(headers.host)
+    assert.are.equal(1, ask("return loaded"))
+  end))
+
+  it("an error of any type is 500, and in the log with its traceback", timed(function()
+    for _, code in ipairs { 'error("broken on purpose")', "error({})", "error()", "local x = nil + 1",
+      'error(setmetatable({}, { __tostring = function() error("worse") end }))' } do
+      server:mark()
+      local r = post(code)
+      assert.are.equal(500, r.status)
+      local id = assert(r.body:match("id (%x+)"))
+      server:logs(id)
+      server:logs("in pool 'four'")
+      server:logs("in main chunk")
+    end
+    assert.are.equal(200, post("sess:response_string('alive')").status)
+  end))
+
+  it("reads the body as it comes", timed(function()
+    local r = server:request("POST", "/body", { body = "12345" .. ("x"):rep(300000) })
+    assert.are.same({ 200, "12345 300000" }, { r.status, r.body })
+    r = server:request("POST", "/echo", { body = "line\nrest of it" })
+    assert.are.same({ 200, "line|rest of it" }, { r.status, r.body })
+  end))
+
+  it("refuses a generator made there, by name", timed(function()
+    local err = ask("return select(2, pcall(sess.response_io, sess, httpsrv.io.generator(function() end)))")
+    assert.is_truthy(err:find("argument 1 cannot travel to another thread: it is an io that works only in the thread that made it", 1, true))
+  end))
+
+  it("a full queue is 503 with Retry-After", timed(function()
+    local name = os.tmpname()
+    local hold = ("while not httpsrv.io.open(%q) do httpsrv.sleep(0.005) end sess:response_string('held')"):format(name .. ".go")
+    local a = httpsrv.spawn(post, hold, "/one")
+    spec.eventually(function() return pool("one").active == 1 end)
+    local b = httpsrv.spawn(post, "sess:response_string('second')", "/one")
+    spec.eventually(function() return pool("one").queued == 1 end)
+    local r = post("sess:response_string('third')", "/one")
+    assert.are.same({ 503, "1" }, { r.status, r.headers["retry-after"] })
+    io.open(name .. ".go", "w"):close()
+    local _, first = a:wait()
+    local _, second = b:wait()
+    os.remove(name .. ".go")
+    os.remove(name)
+    assert.are.same({ "held", "second" }, { first.body, second.body })
+  end))
+
+  it("learns of the client's end at the next session call", timed(function()
+    local name = os.tmpname()
+    local c = server:connect()
+    c:request("POST", "/one", { body = ([[
+      local f = io.open(%q, "w") f:write("begun\n") f:close()
+      local ok, err
+      repeat ok, err = pcall(sess.response_header_set, sess, "A", "b") until not ok
+      f = io.open(%q, "w") f:write(tostring(err == httpsrv.cancelled), "\n") f:close()
+    ]]):format(name, name) })
+    local function content()
+      local f = io.open(name)
+      local text = f:read("*a")
+      f:close()
+      return text
+    end
+    spec.eventually(function() return content() == "begun\n" end)
+    c:close()
+    spec.eventually(function() return content() == "true\n" end)
+    os.remove(name)
+    assert.are.equal(200, post("sess:response_string('next')", "/one").status)
+  end))
+
+  it("a session kept past its end is harmless", timed(function()
+    local r = post("kept = sess sess:response_string('kept')", "/one")
+    assert.are.equal("kept", r.body)
+    r = post([[
+      local found = {}
+      for _, m in ipairs { "request_method_get", "request_headers", "response_append", "response_flush", "ctx", "detach", "request_data_get" } do
+        local value, msg, code = kept[m](kept, "x")
+        found[#found + 1] = tostring(value) .. " " .. tostring(msg) .. " " .. tostring(code)
+      end
+      sess:response_string(table.concat(found, "\n"))
+    ]], "/one")
+    for line in r.body:gmatch("[^\n]+") do assert.are.equal("nil session has finished EBADF", line) end
+  end))
+
+  it("serves the loop meanwhile: 64 that block in a pool of 4", timed(function()
+    local tasks, answered = {}, 0
+    for i = 1, 64 do
+      tasks[i] = httpsrv.spawn(function()
+        local r = post(("os.execute('sleep 0.02') sess:response_string('%d')"):format(i))
+        assert(r.status == 200 and r.body == tostring(i))
+        answered = answered + 1
+      end)
+    end
+    local meanwhile = 0
+    while answered < 64 do
+      assert.are.equal(200, server:request("GET", "/pools").status)
+      if answered < 64 then meanwhile = meanwhile + 1 end
+    end
+    for i = 1, 64 do assert.are.same({ true }, { tasks[i]:wait() }) end
+    assert.is_true(meanwhile > 0)
+    assert.is_true(pool("four").threads == 4)
+  end, 60))
+end)
+
+describe("a pool thread's scripts", function()
+  it("have to register what the loop's have", timed(function()
+    local server = assert(spec.start({ ["a.lua"] = [[
+local httpsrv = require "httpsrv"
+local p = httpsrv.pool("p")
+httpsrv.register("GET", httpsrv.in_pool() and "/b" or "/a", function() end, { pool = p })
+]] }))
+    assert.are.equal(500, server:request("GET", "/a").status)
+    server:logs("registration 1 is GET /b (pool p) in a pool thread, where the loop has GET /a (pool p)")
+    server:stop()
+  end))
+
+  it("os.exit there ends the process", timed(function()
+    local dir = spec.folder { ["a.lua"] = [[
+local httpsrv = require "httpsrv"
+httpsrv.run_in_pool("IO", function() os.exit(7) end)
+]] }
+    assert.are.equal(7, (spec.run("lua", dir .. "/a.lua")))
+    spec.remove(dir)
   end))
 end)

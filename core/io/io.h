@@ -95,6 +95,11 @@ io_object *hs_io_range(io_object *source, off_t first, off_t last);
 /* gzip format (RFC 1952) of the source's bytes from its position on; level 1..9, -1 default; flushes (Z_SYNC_FLUSH) when the source says EAGAIN. */
 io_object *hs_io_gzip(io_object *source, int level);
 
+/* The io, which works only in the thread of the calling thread's loop, as one that pool threads may read: each read blocks there until the loop has
+ * bytes, and gives ECONNABORTED when the job is freed from it (crossing.h). Takes a reference of its own. In the loop's thread it is the io itself.
+ * NULL with ENOMEM. */
+io_object *hs_io_remote(io_object *inner);
+
 /* --- channel: bytes handed from one side of the program to another, with a limit ---
  * Several reader ios share one cursor (they see the bytes once). The writer's side is a plain struct. Loop thread only. */
 struct hs_channel;
