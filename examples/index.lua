@@ -7,7 +7,7 @@ local httpsrv = require "httpsrv"
 local example = require "example" -- lib/example.lua
 local page = require "page" -- lib/page.lua
 
-local NAMES = { "01-hello", "02-notes", "03-files", "04-upper", "05-count", "06-clock", "07-child", "08-chat", "09-guests",
+local NAMES = { "01-hello", "02-notes", "03-files", "04-upper", "05-count", "06-clock", "07-child", "08-chat", "09-guests", "10-threads",
   "index" }
 
 local INTRO = [[

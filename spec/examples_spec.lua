@@ -412,6 +412,14 @@ describe("examples", function()
     end)
   end)
 
+  describe("threads", function()
+    it("block and compute beside the loop", function()
+      assert.are.equal("done in a thread: true\n", server:request("GET", "/threads/block").body)
+      assert.are.equal("9592 primes up to 100000\n", server:request("GET", "/threads/primes/100000").body)
+      assert.are.equal("1 of 2 threads started, 0 busy, 0 waiting, 1 done\n", server:request("GET", "/threads").body)
+    end)
+  end)
+
   describe("guests", function()
     local FORM = "Content-Type: application/x-www-form-urlencoded"
     local BROWSER = "Accept: text/html,*/*"
