@@ -86,6 +86,29 @@ describe("a script of the manual's", function()
     assert.is_truthy(mode:match("^0022\n644\n$") or not mode:match("^0022\n"), mode)
   end))
 
+  -- proves: msys.registerAuth, msys.authHandler
+  it("has auth schemes", timed(function()
+    local function ask(field, target)
+      local r = server:request("GET", target or "/private", { headers = field and { "Authorization: " .. field } })
+      return r.status, r.status == 200 and r.body or r.headers["www-authenticate"]
+    end
+    local challenge = 'Basic realm="The \\"staff\\"", charset="UTF-8"'
+    assert.are.same({ 200, "hello root of users.txt, staff" }, { ask("Basic cm9vdDpsZXRtZWlu") }) -- root:letmein
+    assert.are.same({ 200, "hello root of users.txt, staff" }, { ask("bAsIc  cm9vdDpsZXRtZWlu ") })
+    for _, field in ipairs {
+      "Basic cm9vdDpsZXRtZWlO", "Basic cm9vdA==", "Basic cm9vdDpsZXRtZWlu=", "Basic cm9vdDpsZXRtZWl", "Basic", "Basic !",
+      "Digest cm9vdDpsZXRtZWlu", "Basic cm9vdDpsZXRtZWlu x", "Basic " .. ("QUFB"):rep(2100), "Basic AHJvb3Q6bGV0bWVpbg==",
+    } do
+      assert.are.same({ 401, challenge }, { ask(field) }, field)
+    end
+    assert.are.same({ 401, challenge }, { ask(nil) })
+    assert.are.same({ 500 }, { ask("Basic ZXJyb3I6eA==") }) -- error:x
+    server:logs("auth scheme 'myscheme' failed: EC_AUTH_ERROR")
+    assert.are.same({ 500 }, { ask("Basic b2RkOng=") }) -- odd:x
+    assert.are.same({ 500 }, { ask("Basic cm9vdDpsZXRtZWlu", "/nobody") })
+    server:logs("there is no auth scheme 'none'")
+  end))
+
   it("is told of its end", timed(function()
     server.child:kill(15)
     assert.are.equal(0, (select(2, server.ended:wait())))

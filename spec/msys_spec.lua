@@ -300,6 +300,24 @@ describe("msys.runInPool", function()
   end))
 end)
 
+describe("msys.registerAuth", function()
+  -- proves: msys.registerAuth, msys.authHandler
+  it("refuses what is no scheme", function()
+    local ok = { authenticate = function() end }
+    assert.is_true(msys.registerAuth("spec scheme", ok))
+    assert.is_truthy(failure(msys.registerAuth, "spec scheme", ok):find("the scheme 'spec scheme' is registered already", 1, true))
+    assert.is_truthy(failure(msys.registerAuth, 1, ok):find("bad argument #1 to 'registerAuth' (string expected, got number)", 1, true))
+    assert.is_truthy(failure(msys.registerAuth, "x"):find("bad argument #2 to 'registerAuth' (table expected, got no value)", 1, true))
+    assert.is_truthy(failure(msys.registerAuth, "x", {}):find("authenticate: function expected", 1, true))
+    assert.are.equal("function", type(msys.authHandler("later")))
+    assert.is_truthy(failure(msys.authHandler):find("bad argument #1 to 'authHandler'", 1, true))
+    assert.is_truthy(failure(msys.authHandler, "x", 1):find("bad argument #2 to 'authHandler' (table expected, got number)", 1, true))
+    assert.is_truthy(failure(msys.authHandler, "x", { relm = "x" }):find("unknown option 'relm'", 1, true))
+    assert.is_truthy(failure(msys.authHandler, "x", { realm = 1 }):find("option 'realm': string expected", 1, true))
+    assert.is_truthy(failure(msys.authHandler, "x", { realm = "a\nb" }):find("control characters", 1, true))
+  end)
+end)
+
 describe("a named lock", function()
   -- proves: msys.lock, msys.unlock
   it("is held by one at a time, and goes to who asked first", timed(function()

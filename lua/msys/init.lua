@@ -47,6 +47,9 @@ M.lock, M.unlock = lock.lock, lock.unlock
 M.registerModule = require("msys.lib.module").register
 M.runInPool = require("msys.lib.pool").runInPool
 
+local auth = require "msys.lib.auth"
+M.registerAuth, M.authHandler = auth.register, auth.handler
+
 --- Which thread pools there are, and what they have done.
 -- @see msys.lib.threadpool
 M.threadpool = require "msys.lib.threadpool"

@@ -53,6 +53,18 @@ function msys.registerControl(prefix, fn) end
 ---@return any ...
 function msys.runInPool(pool, fn, async, mode) end
 
+---Registers an auth scheme: authenticate returns msys.core.EC_AUTH_OK, EC_AUTH_FAIL or EC_AUTH_ERROR.
+---@param scheme string
+---@param auth { authenticate: fun(self, filename: string?, params: table, username: string, password: string): integer }
+---@return true
+function msys.registerAuth(scheme, auth) end
+
+---An auth handler, for httpsrv.register_auth or the auth option of a route, that asks for a user name and a password and has a scheme judge them.
+---@param scheme string
+---@param options? { realm?: string, filename?: string, params?: table }
+---@return fun(sess: httpsrv.session): boolean?, string?
+function msys.authHandler(scheme, options) end
+
 ---How many pools there are.
 ---@return integer
 function msys.threadpool.count() end
