@@ -5,8 +5,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +47,57 @@ hs_control_dir(char *dir)
     return n < 0 || n >= HS_CONTROL_PATH_MAX ? EINVAL : 0;
 }
 
+/* Whether the name of a file is one of ours. */
+static bool
+is_socket_name(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return n >= sizeof SUFFIX && strcmp(name + n - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+/* Removes the socket at a path that nobody listens on. */
+static void
+remove_dead(const char *path)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct stat st;
+
+    if (strlen(path) >= sizeof a.sun_path || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+        return;
+    }
+    strcpy(a.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        if (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0 && errno == ECONNREFUSED) {
+            (void)unlink(path);
+        }
+        (void)close(fd);
+    }
+}
+
+/* Removes what servers that were killed have left behind. Under the directory's lock, which whoever binds a socket there holds until it
+ * listens (hs_unix_listen); somebody else's turn is as good. */
+static void
+sweep(const char *dir)
+{
+    char name[HS_CONTROL_PATH_MAX];
+    const struct dirent *e;
+
+    DIR *d = opendir(dir);
+    if (d == NULL) {
+        return;
+    }
+    if (flock(dirfd(d), LOCK_EX | LOCK_NB) == 0) {
+        while ((e = readdir(d)) != NULL) {
+            if (is_socket_name(e->d_name) && snprintf(name, sizeof name, "%s/%s", dir, e->d_name) < (int)sizeof name) {
+                remove_dead(name);
+            }
+        }
+    }
+    (void)closedir(d); /* and lets go of the lock */
+}
+
 int
 hs_control_default_path(char *path)
 {
@@ -59,6 +113,7 @@ hs_control_default_path(char *path)
     if (err != 0) {
         return err;
     }
+    sweep(dir);
     int n = snprintf(path, HS_CONTROL_PATH_MAX, "%s/%ld" SUFFIX, dir, (long)getpid());
     return n < 0 || n >= HS_CONTROL_PATH_MAX ? EINVAL : 0;
 }
@@ -116,11 +171,7 @@ hs_control_find(char *path, void (*found)(void *arg, const char *path), void *ar
         return errno;
     }
     while ((e = readdir(d)) != NULL) {
-        const size_t n = strlen(e->d_name);
-        if (n < sizeof SUFFIX || strcmp(e->d_name + n - strlen(SUFFIX), SUFFIX) != 0) {
-            continue;
-        }
-        if (snprintf(name, sizeof name, "%s/%s", dir, e->d_name) >= (int)sizeof name) {
+        if (!is_socket_name(e->d_name) || snprintf(name, sizeof name, "%s/%s", dir, e->d_name) >= (int)sizeof name) {
             continue;
         }
         int fd = open_connection(name);

@@ -11,7 +11,7 @@ enum { HS_CONTROL_PATH_MAX = sizeof(((struct hs_unix_file *)0)->path) };
 /* The directory where servers of this user listen when nothing else is said: $XDG_RUNTIME_DIR/httpsrv, or else /tmp/httpsrv-UID. 0; EINVAL: it
  * is too long. dir has HS_CONTROL_PATH_MAX bytes. */
 int hs_control_dir(char *dir);
-/* The path of this process in that directory, which is made if need be. 0; EPERM: it belongs to another user or others can get at it; EINVAL; errors of
+/* The path of this process in that directory, which is made if need be, and from which sockets that nobody listens on are removed. 0; EPERM: it belongs to another user or others can get at it; EINVAL; errors of
  * mkdir(2). path has HS_CONTROL_PATH_MAX bytes. */
 int hs_control_default_path(char *path);
 /* Finds the one server that answers in that directory. 0 with path; ENOENT: there is none; EEXIST: several, path is one of them;

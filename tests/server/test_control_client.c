@@ -213,9 +213,19 @@ servers_are_found_where_they_listen(void **state)
     (void)close(second); /* left behind */
     assert_int_equal(hs_control_find(found, NULL, NULL), 0);
     assert_string_equal(found, own);
+    assert_int_equal(access(name, F_OK), 0); /* looking changes nothing */
+    assert_int_equal(hs_control_default_path(found), 0);
+    assert_int_equal(access(name, F_OK), -1); /* a server that starts clears away */
+    assert_int_equal(access(own, F_OK), 0);   /* but not what lives, */
+    char plain[HS_CONTROL_PATH_MAX];
+    (void)snprintf(plain, sizeof plain, "%s/httpsrv/x.sock", dir);
+    int file = open(plain, O_CREAT | O_WRONLY, 0600);
+    assert_true(file >= 0);
+    (void)close(file);
     (void)close(fd);
-    assert_int_equal(unlink(name), 0);
-    assert_int_equal(unlink(own), 0);
+    assert_int_equal(hs_control_default_path(found), 0);
+    assert_int_equal(access(own, F_OK), -1);
+    assert_int_equal(unlink(plain), 0); /* nor what is no socket */
 
     /* Others can look into it, or it is something else. */
     (void)snprintf(name, sizeof name, "%s/httpsrv", dir);
