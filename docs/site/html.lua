@@ -58,12 +58,21 @@ function html.prose(text, link)
       out[#out + 1] = "<pre>" .. html.code(code, paragraph:find("[;{]") and "c" or "lua") .. "</pre>"
     elseif paragraph:find("%S") then
       -- Lines that are set in stand for themselves: lists of arguments, small drawings.
-      if paragraph:find("\n   ") then
-        local before, rest = paragraph:match("^(.-)\n(   .*)$")
-        out[#out + 1] = "<p>" .. inline(before) .. "</p><pre>" .. escape(rest:gsub("^   ?", ""):gsub("\n   ?", "\n")) .. "</pre>"
-      else
-        out[#out + 1] = "<p>" .. inline(paragraph) .. "</p>"
+      local run, set_in = {}, false
+      local function flush()
+        local body = table.concat(run, "\n")
+        if body:find("%S") then
+          out[#out + 1] = set_in and "<pre>" .. escape(body) .. "</pre>" or "<p>" .. inline(body) .. "</p>"
+        end
+        run = {}
       end
+      for line in (paragraph .. "\n"):gmatch("(.-)\n") do
+        local is_in = line:find("^  ") ~= nil
+        if is_in ~= set_in then flush() end
+        set_in = is_in
+        run[#run + 1] = is_in and line:gsub("^  ", "") or line
+      end
+      flush()
     end
   end
   return table.concat(out, "\n")
