@@ -23,7 +23,7 @@ describe("a script of the manual's", function()
     return r.status .. " " .. r.body
   end
 
-  -- proves: msys.httpsrv.register, msys.core.dict_iter2, msys.core.dict_next, msys.core.dict_iter2_free, msys.registerModule
+  -- proves: msys.httpsrv.register, msys.core.dict_iter2, msys.core.dict_next, msys.registerModule
   it("reads the url and walks its attrs", timed(function()
     assert.are.equal("200 a=1 b=x y c=", body("GET", "/params?b=x+y&a=1&c="))
     assert.are.equal("404 no pairs in /params", body("GET", "/params"))
@@ -52,7 +52,7 @@ describe("a script of the manual's", function()
     assert.are.equal("200 repeater at 1 0 true", body("GET", "/timers"))
   end))
 
-  -- proves: thread.mutex, mutex:lock, mutex:unlock
+  -- proves: thread.mutex, mutex:lock
   it("has mutexes between its coroutines", timed(function()
     local tasks = {}
     for i = 1, 10 do tasks[i] = httpsrv.spawn(function() return body("POST", "/count", { body = "1" }) end) end
@@ -60,7 +60,6 @@ describe("a script of the manual's", function()
     assert.are.equal("200 20", body("GET", "/count"))
   end))
 
-  -- proves: msys.lock
   it("has locks that end with their holder, and values of each session's own", timed(function()
     for i = 1, 3 do assert.are.equal("200 kept for /keep?" .. i, body("GET", "/keep?" .. i)) end
   end))
