@@ -288,12 +288,6 @@ GET     / (exact)      app/one.lua:6
       fails("app --config nowhere", 1, "httpsrv: nowhere: No such file or directory")
     end)
 
-    it("refuses more than one process for now", function()
-      fails("app --workers 2", 2, "httpsrv: --workers: must be 0")
-      file("app/config.lua", "return { workers = 2 }")
-      fails("app", 1, "httpsrv: app/config.lua: workers: must be 0")
-    end)
-
     it("names an address in use", function()
       local _, address = serve("app --listen 127.0.0.1:0")
       local port = address:match(":(%d+)$")

@@ -20,6 +20,7 @@
 
 static _Atomic int threshold = HS_LOG_INFO;
 static _Atomic unsigned long long lost;
+static char process_name[48]; /* " worker 1:", or "" */
 
 static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER;
 static hs_log_sink *sink; /* NULL: the default */
@@ -38,6 +39,12 @@ enum hs_log_level
 hs_log_get_level(void)
 {
     return (enum hs_log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
+void
+hs_log_set_name(const char *who)
+{
+    (void)snprintf(process_name, sizeof process_name, who != NULL ? " %.32s:" : "", who);
 }
 
 int
@@ -141,12 +148,12 @@ default_sink(enum hs_log_level level, const char *line)
 {
     struct timespec now = { 0 };
     struct tm tm = { 0 };
-    char head[64];
+    char head[96];
     char nl[] = "\n";
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     size_t n = strftime(head, sizeof head, "%Y-%m-%dT%H:%M:%S", &tm);
-    int m = snprintf(head + n, sizeof head - n, ".%03dZ %s ", (int)(now.tv_nsec / 1000000), hs_log_level_name(level));
+    int m = snprintf(head + n, sizeof head - n, ".%03dZ %s%s ", (int)(now.tv_nsec / 1000000), hs_log_level_name(level), process_name);
     struct iovec iov[3] = {
         { head, n + (size_t)m },
         { (char *)(uintptr_t)line, strlen(line) },

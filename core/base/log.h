@@ -27,6 +27,8 @@ void hs_vlog(enum hs_log_level level, const char *fmt, va_list ap) __attribute__
 /* Lines below this level are dropped. Default HS_LOG_INFO. */
 void hs_log_set_level(enum hs_log_level level);
 enum hs_log_level hs_log_get_level(void);
+/* Names the process in lines of the default sink: "… warn worker 1: message". Up to 32 bytes; NULL: no name. Before other threads log. */
+void hs_log_set_name(const char *who);
 /* "debug", "info", "notice", "warn", "error"; returns 0, or EINVAL for another name or NULL, and then leaves *out alone. */
 int hs_log_level_parse(const char *name, enum hs_log_level *out);
 /* The name of a level, a static string; "?" for a value that is none. */

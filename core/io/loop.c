@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -371,6 +372,23 @@ hs_loop_free(struct hs_loop *loop)
     }
     current = NULL;
     free(loop);
+}
+
+int
+hs_loop_after_fork(struct hs_loop *loop)
+{
+    assert(loop == current && !loop->driven);
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) {
+        return ENOMEM;
+    }
+    /* The number stays, so that libevent finds the new one where the old was: event_reinit(3) registers everything anew. */
+    if (dup3(fd, loop->wake_fd, O_CLOEXEC) < 0) {
+        close(fd);
+        return EIO;
+    }
+    close(fd);
+    return event_reinit(loop->base) == 0 ? 0 : EIO;
 }
 
 struct hs_loop *

@@ -32,6 +32,9 @@ struct hs_loop *hs_loop_current(void);
  * back. Not from within a callback of the loop. */
 void hs_loop_set_current(struct hs_loop *loop);
 struct event_base *hs_loop_base(struct hs_loop *loop);
+/* In a child after fork(2), outside of turns: the loop polls through a set of its own from now on, so that whatever the child does to its watches leaves the
+ * parent's alone. What was watched and timed still is. 0; ENOMEM, EIO: the child can only _exit(2). */
+int hs_loop_after_fork(struct hs_loop *loop);
 
 /* Runs until hs_loop_stop; at once back when that was called since the last run. 0 or EIO. */
 int hs_loop_run(struct hs_loop *loop);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server/command.h"
 #include "server/config_file.h"
+#include "server/master.h"
 #include "server/process.h"
 #include "server/scripts.h"
 #include "server/server_int.h"
@@ -87,6 +88,7 @@ start_and_run(struct httpsrv_server *server, const char *path)
     struct hs_process *process = NULL;
 
     httpsrv_server_on_state(server, on_ready, NULL, &sv);
+    hs_server_use_default_control(server);
     if (isatty(STDERR_FILENO)) {
         hs_server_show_requests(server, STDERR_FILENO);
     }
@@ -103,6 +105,24 @@ start_and_run(struct httpsrv_server *server, const char *path)
     }
     hs_process_unwatch(process);
     return err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED;
+}
+
+/* Each worker makes a server of its own: the one that has gathered the settings is not needed any more. */
+static int
+run_workers(struct httpsrv_server **server, const char *path)
+{
+    struct hs_settings settings = { .config = NULL };
+
+    int err = hs_settings_copy(&settings, hs_server_settings(*server));
+    httpsrv_server_free(*server);
+    *server = NULL;
+    if (err != 0) {
+        hs_command_complain("out of memory");
+        return HS_EXIT_FAILED;
+    }
+    int status = hs_master_run(&settings, path);
+    hs_settings_fini(&settings);
+    return status;
 }
 
 int
@@ -132,8 +152,7 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
     if (status == 0) {
         hs_log_set_level((enum hs_log_level)settings->log_level);
         hs_process_raise_limits();
-        hs_server_use_default_control(server);
-        status = start_and_run(server, path);
+        status = hs_settings_workers(settings) == 0 ? start_and_run(server, path) : run_workers(&server, path);
     }
     httpsrv_server_free(server);
     return status;

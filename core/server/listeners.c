@@ -1,8 +1,5 @@
-/* listeners.c - the sockets that a server listens on, and accepting from them.
- * One reserve descriptor for all: when there are no others left it is given up for the moment in which a waiting client is told so.
- * TCP options that accepted sockets inherit are set on the listener, once.
- *
- * No socket here has SO_REUSEPORT: binding then fails while anybody else listens at the address, also one who does share. */
+/* listeners.c - accepting from the sockets that a server listens on.
+ * One reserve descriptor for all: when there are no others left it is given up for the moment in which a waiting client is told so. */
 #include "server/listeners.h"
 
 #include <errno.h>
@@ -16,14 +13,12 @@
 
 #include "base/errname.h"
 #include "base/log.h"
-#include "misc/ec_sockaddr.h"
-#include "server/unix_socket.h"
+#include "server/listen_socket.h"
 
 enum {
     ACCEPT_BUDGET = 64,     /* connections from one listener in one turn */
     ACCEPT_DRY_MAX = 70000, /* more than any backlog */
     TURN_AWAY_BUDGET = 32,
-    DEFER_SECONDS = 1, /* a client that sends nothing is handed over after this, and its head deadline begins */
 };
 #define PAUSE (100 * HS_MSEC)
 
@@ -31,7 +26,10 @@ struct listener {
     struct hs_listeners *all;
     struct listener *next;
     int fd;
+    size_t lane;
     bool tcp;
+    bool ours;      /* a worker's own lane, or everybody's */
+    bool accepting; /* ours, or one that is helped out with */
     struct hs_watch watch;
     struct hs_unix_file file;
     char address[EC_SOCKADDR_TEXT_MAX];
@@ -74,6 +72,16 @@ hs_listeners_new(struct hs_listeners **out)
     return 0;
 }
 
+static void
+free_chain(struct listener *l)
+{
+    while (l != NULL) {
+        struct listener *next = l->next;
+        free(l);
+        l = next;
+    }
+}
+
 /* Stops and closes all. */
 static void
 close_all(struct hs_listeners *ls)
@@ -110,81 +118,55 @@ hs_listeners_free(struct hs_listeners *ls)
 
 /* --- opening --- */
 
-static int
-set_option(int fd, int level, int name, int value)
+static void
+add_lane(struct hs_listeners *ls, struct listener *l, const struct hs_listen_socket *s, size_t lane, bool ours)
 {
-    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
+    *l = (struct listener){ .all = ls, .fd = s->fds[lane], .lane = lane, .tcp = s->tcp, .ours = ours, .accepting = ours };
+    memcpy(l->address, s->address, sizeof l->address);
+    *ls->last = l;
+    ls->last = &l->next;
 }
 
-/* Binds a TCP socket and listens. SO_REUSEADDR: connections of a former server in TIME_WAIT are not in the way. */
-static int
-listen_tcp(int fd, const ec_sockaddr *a, int backlog)
+int
+hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t lane)
 {
-    int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    struct listener *made = NULL;
 
-    if (err == 0 && a->sa.sa_family == AF_INET6) {
-        err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1); /* "[::]:80" and "0.0.0.0:80" side by side */
+    for (size_t i = 0; i < s->lanes; i++) { /* all memory first: after that nothing can fail */
+        struct listener *l = calloc(1, sizeof *l);
+        if (l == NULL) {
+            free_chain(made);
+            return ENOMEM;
+        }
+        l->next = made;
+        made = l;
     }
-    if (err == 0) {
-        err = bind(fd, &a->sa, a->len) == 0 && listen(fd, backlog) == 0 ? 0 : errno;
+    for (size_t i = 0; i < s->lanes; i++) {
+        struct listener *l = made;
+        made = l->next;
+        add_lane(ls, l, s, i, s->lanes == 1 || i == lane);
+        l->file = s->file;
+        s->file.path[0] = '\0'; /* there is one lane when there is a file */
     }
-    if (err == 0) { /* what a kernel cannot do of these is done without */
-        (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_SECONDS);
-        (void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    }
-    return err;
-}
-
-/* The address that the socket really has. */
-static int
-name_listener(struct listener *l)
-{
-    ec_sockaddr a;
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-
-    if (getsockname(l->fd, (struct sockaddr *)&ss, &len) != 0) {
-        return errno;
-    }
-    int err = ec_sockaddr_set(&a, (struct sockaddr *)&ss, len);
-    return err != 0 ? err : ec_sockaddr_format(&a, l->address, sizeof l->address);
+    s->lanes = 0;
+    hs_listen_socket_close(s, false);
+    return 0;
 }
 
 int
 hs_listeners_add(struct hs_listeners *ls, const char *address, int backlog)
 {
-    ec_sockaddr a;
+    struct hs_listen_socket s;
 
-    int err = ec_sockaddr_parse(&a, address);
+    int err = hs_listen_socket_open(address, 1, backlog, &s);
     if (err != 0) {
-        return err == ENAMETOOLONG ? err : EINVAL;
-    }
-    struct listener *l = calloc(1, sizeof *l);
-    if (l == NULL) {
-        return ENOMEM;
-    }
-    l->all = ls;
-    l->tcp = a.sa.sa_family != AF_UNIX;
-    l->fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0) {
-        err = errno;
-        free(l);
         return err;
     }
-    err = l->tcp ? listen_tcp(l->fd, &a, backlog) : hs_unix_listen(l->fd, &a.unixaddr, a.len, backlog, &l->file);
-    if (err == 0) {
-        err = name_listener(l);
-    }
+    err = hs_listeners_adopt(ls, &s, 0);
     if (err != 0) {
-        (void)close(l->fd);
-        hs_unix_remove(&l->file);
-        free(l);
-        return err;
+        hs_listen_socket_close(&s, true);
     }
-    *ls->last = l;
-    ls->last = &l->next;
-    return 0;
+    return err;
 }
 
 size_t
@@ -193,7 +175,7 @@ hs_listeners_count(const struct hs_listeners *ls)
     size_t n = 0;
 
     for (const struct listener *l = ls->first; l != NULL; l = l->next) {
-        n++;
+        n += l->ours;
     }
     return n;
 }
@@ -201,12 +183,12 @@ hs_listeners_count(const struct hs_listeners *ls)
 const char *
 hs_listeners_address(const struct hs_listeners *ls, size_t i)
 {
-    const struct listener *l = ls->first;
-
-    while (l != NULL && i-- != 0) {
-        l = l->next;
+    for (const struct listener *l = ls->first; l != NULL; l = l->next) {
+        if (l->ours && i-- == 0) {
+            return l->address;
+        }
     }
-    return l != NULL ? l->address : NULL;
+    return NULL;
 }
 
 bool
@@ -311,7 +293,7 @@ static void
 set_watches(struct hs_listeners *ls, unsigned mask)
 {
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        int err = hs_watch_set(&l->watch, mask);
+        int err = hs_watch_set(&l->watch, l->accepting ? mask : 0);
         if (err != 0) {
             hs_log(HS_LOG_ERROR, "cannot wait for connections at %s: %s", l->address, strerror(err));
         }
@@ -344,7 +326,7 @@ on_pause_over(void *arg)
     ls->paused = false;
     ls->starved = true;
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        int e = accept_some(l, ACCEPT_BUDGET);
+        int e = l->accepting ? accept_some(l, ACCEPT_BUDGET) : 0;
         if (e != 0) {
             use_reserve(l);
             err = e;
@@ -385,9 +367,22 @@ hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepte
         hs_watch_init(&l->watch, loop, l->fd, on_readable, l);
     }
     for (struct listener *l = ls->first; l != NULL && err == 0; l = l->next) {
-        err = hs_watch_set(&l->watch, HS_READ);
+        err = hs_watch_set(&l->watch, l->accepting ? HS_READ : 0);
     }
     return err;
+}
+
+void
+hs_listeners_help(struct hs_listeners *ls, size_t lane, bool on)
+{
+    for (struct listener *l = ls->first; l != NULL; l = l->next) {
+        if (!l->ours && l->lane == lane && l->accepting != on) {
+            l->accepting = on;
+            if (!ls->paused && hs_watch_set(&l->watch, on ? HS_READ : 0) != 0) {
+                l->accepting = !on; /* tried again at the next look */
+            }
+        }
+    }
 }
 
 void
@@ -395,7 +390,8 @@ hs_listeners_drain(struct hs_listeners *ls)
 {
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
         if (l->tcp) {
-            (void)set_option(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+            const int none = 0;
+            (void)setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &none, sizeof none);
         }
         if (ls->loop != NULL && accept_some(l, ACCEPT_DRY_MAX) != 0) {
             use_reserve(l);

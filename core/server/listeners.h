@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "io/loop.h"
+#include "server/listen_socket.h"
 
 struct hs_listeners;
 
@@ -24,7 +25,10 @@ void hs_listeners_free(struct hs_listeners *ls);
 /* Binds and listens; connections wait from now on. address: as ec_sockaddr_parse takes it. 0; EINVAL: no address; EADDRINUSE (also when the other
  * server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors of socket(2), bind(2), listen(2); ENOMEM. */
 int hs_listeners_add(struct hs_listeners *ls, const char *address, int backlog);
-/* How many are open. */
+/* Takes over sockets that were opened before, also for others: of several lanes, lane is the one accepted from; the others only when told to
+ * help. The descriptors, and the file of a unix socket, are closed and removed with the set; *s is empty then. 0; ENOMEM, and nothing has been taken. */
+int hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t lane);
+/* How many are open, lanes of others not counted. */
 size_t hs_listeners_count(const struct hs_listeners *ls);
 /* The address of the i-th with the port that it really has; NULL past the last. Borrowed until it is closed. */
 const char *hs_listeners_address(const struct hs_listeners *ls, size_t i);
@@ -33,6 +37,8 @@ const char *hs_listeners_address(const struct hs_listeners *ls, size_t i);
  * turn of the loop. When descriptors or memory run out, accepting pauses for 100 ms; when that was not enough, those who wait
  * are answered with 503 with the help of the reserve. 0 or ENOMEM. */
 int hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepted)(void *arg, int fd), void *arg);
+/* Whether to accept from another's lane as well, because that one is late or gone. After start. */
+void hs_listeners_help(struct hs_listeners *ls, size_t lane, bool on);
 /* Draining: connections that wait for their first bytes (TCP_DEFER_ACCEPT) are let through, and all that wait are accepted now. */
 void hs_listeners_drain(struct hs_listeners *ls);
 /* Accepts what waits, then closes all of them. */

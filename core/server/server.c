@@ -87,6 +87,9 @@ httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value
         return server_fail(s, ENOENT, "unknown setting '%s'%s%s%s", name, like != NULL ? " (did you mean " : "", like != NULL ? like->name : "",
                     like != NULL ? "?)" : "");
     }
+    if (which->type == HS_SETTING_WORKERS && strcmp(value, "0") != 0) {
+        return server_fail(s, EINVAL, "workers: must be 0: a server inside a program is one process");
+    }
     err = hs_setting_set(&s->settings, which, value, HS_SOURCE_COMMAND, why, sizeof why);
     return err != 0 ? server_fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
 }
@@ -156,18 +159,10 @@ add_listener(struct httpsrv_server *s, const char *address)
     if (err == 0) {
         err = hs_listeners_add(s->listeners, address, (int)s->settings.backlog);
     }
-    switch (err) {
-    case 0:
-        return 0;
-    case EINVAL:
-        return server_fail(s, err, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
-    case EADDRINUSE:
-        return server_fail(s, err, "cannot listen at %s: the address is in use by another server", address);
-    case EEXIST:
-        return server_fail(s, err, "cannot listen at %s: the file exists and is not a socket", address);
-    default:
-        return server_fail(s, err, "cannot listen at %s: %s", address, strerror(err));
+    if (err != 0) {
+        hs_listen_socket_explain(address, err, s->error, sizeof s->error);
     }
+    return err;
 }
 
 int
@@ -184,14 +179,14 @@ httpsrv_server_address(const struct httpsrv_server *s, size_t i)
     return s->listeners != NULL ? hs_listeners_address(s->listeners, i) : NULL;
 }
 
-/* Opens the addresses of the setting; its default only when none were opened before. */
+/* Opens the addresses of the setting, unless sockets were handed in; its default only when none were opened before. */
 static int
 open_listeners(struct httpsrv_server *s)
 {
     enum hs_setting_source source = hs_setting_source_of(&s->settings, hs_setting_find("listen"));
     int err = 0;
 
-    if (s->listeners != NULL && hs_listeners_count(s->listeners) != 0 && source == HS_SOURCE_DEFAULT) {
+    if (s->adopted || (s->listeners != NULL && hs_listeners_count(s->listeners) != 0 && source == HS_SOURCE_DEFAULT)) {
         return 0;
     }
     for (size_t i = 0; i < s->settings.listen.n && err == 0; i++) {
@@ -440,6 +435,21 @@ struct hs_loop *
 hs_server_loop(struct httpsrv_server *s)
 {
     return s->loop;
+}
+
+int
+hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t lane)
+{
+    int err = s->listeners == NULL ? hs_listeners_new(&s->listeners) : 0;
+
+    s->adopted = true;
+    return err != 0 ? err : hs_listeners_adopt(s->listeners, socket, lane);
+}
+
+struct hs_listeners *
+hs_server_listeners(struct httpsrv_server *s)
+{
+    return s->state == SERVER_SERVING ? s->listeners : NULL;
 }
 
 void

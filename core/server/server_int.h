@@ -4,12 +4,17 @@
 
 #include "httpsrv/server.h"
 #include "io/loop.h"
+#include "server/listeners.h"
 #include "server/settings.h"
 
 /* The settings, to be changed before start. */
 struct hs_settings *hs_server_settings(struct httpsrv_server *s);
 /* The loop; NULL before start. */
 struct hs_loop *hs_server_loop(struct httpsrv_server *s);
+/* Before start: takes over sockets that were opened before, instead of those of the setting listen. lane: as hs_listeners_adopt. 0; ENOMEM. */
+int hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t lane);
+/* What it accepts from; NULL unless it is serving. */
+struct hs_listeners *hs_server_listeners(struct httpsrv_server *s);
 /* Before start: time stands still until hs_loop_advance moves it. For tests. */
 void hs_server_use_test_clock(struct httpsrv_server *s);
 /* Before start: without the setting "control" there is a control socket all the same, where httpsrv ctl looks for it. */

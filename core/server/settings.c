@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,10 @@
 static const struct hs_setting table[] = {
     { "listen", HS_SETTING_ADDRESSES, AT(listen), 0, 0, false, true, "127.0.0.1:8080", "ADDR",
       "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH; may be repeated" },
-    { "workers", HS_SETTING_COUNT, AT(workers), 0, 1024, false, true, "0", "N", "worker processes; 0: everything in one process" },
+    { "workers", HS_SETTING_WORKERS, AT(workers), 0, 1024, false, true, "auto", "N",
+      "worker processes; auto: one per core; 0: everything in one process" },
+    { "watchdog", HS_SETTING_TIME, AT(watchdog), HS_MSEC * 100, YEAR, true, true, "10", "SECONDS",
+      "a worker whose event loop stands still for longer is replaced" },
     { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
     { "control", HS_SETTING_PATH, AT(control), 0, 0, false, true, NULL, "PATH",
       "listen for httpsrv ctl at this unix socket, in a directory of one's own; none: not at all" },
@@ -296,6 +300,12 @@ parse_number(const struct hs_setting *which, const char *text, int64_t *out)
     switch (which->type) {
     case HS_SETTING_FLAG:
         return parse_flag(text, out);
+    case HS_SETTING_WORKERS:
+        if (strcmp(text, "auto") == 0) {
+            *out = -1;
+            return true;
+        }
+        return parse_count(text, out) && *out >= which->min && *out <= which->max;
     case HS_SETTING_COUNT:
         return parse_count(text, out) && *out >= which->min && *out <= which->max;
     case HS_SETTING_SIZE:
@@ -357,6 +367,11 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
             unit++;
         }
         return snprintf(dst, size, "%" PRId64 "%.1s", v, &letters[unit]);
+    case HS_SETTING_WORKERS:
+        if (v == -1) {
+            return snprintf(dst, size, "auto");
+        }
+        break;
     case HS_SETTING_COUNT:
     case HS_SETTING_ADDRESSES:
     case HS_SETTING_FILES:
@@ -396,6 +411,7 @@ describe(const struct hs_setting *which, char *why, size_t size)
     static const char *const kinds[] = {
         [HS_SETTING_FLAG] = "true or false",
         [HS_SETTING_COUNT] = "a whole number",
+        [HS_SETTING_WORKERS] = "auto, or a whole number",
         [HS_SETTING_SIZE] = "a number of bytes (suffixes K, M, G)",
         [HS_SETTING_TIME] = "a number of seconds (suffixes ms, s, m, h)",
         [HS_SETTING_LOG_LEVEL] = "debug, info, notice, warn or error",
@@ -528,9 +544,6 @@ refuse(const char *name, const char *reason, const struct hs_setting **which, ch
 int
 hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size)
 {
-    if (s->workers != 0) {
-        return refuse("workers", "must be 0: this version runs everything in one process", which, why, size);
-    }
     if (s->response_low > s->response_high) {
         return refuse("response-low", "must not be more than response-high", which, why, size);
     }
@@ -553,6 +566,57 @@ hs_settings_init(struct hs_settings *s)
         }
     }
     return 0;
+}
+
+size_t
+hs_settings_workers(const struct hs_settings *s)
+{
+    cpu_set_t set;
+
+    if (s->workers >= 0) {
+        return (size_t)s->workers;
+    }
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
+static int
+list_copy(struct hs_setting_list *to, const struct hs_setting_list *from)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < from->n && err == 0; i++) {
+        err = list_add(to, from->items[i], false);
+    }
+    return err;
+}
+
+int
+hs_settings_copy(struct hs_settings *to, const struct hs_settings *from)
+{
+    struct hs_settings copy = *from;
+    int err = 0;
+
+    for (size_t i = 0; i < N_SETTINGS; i++) { /* first of all nothing is shared */
+        if (table[i].type == HS_SETTING_ADDRESSES) {
+            *list_of(&copy, &table[i]) = (struct hs_setting_list){ NULL, 0 };
+        } else if (table[i].type == HS_SETTING_FILE) {
+            *string_of(&copy, &table[i]) = NULL;
+        }
+    }
+    for (size_t i = 0; i < N_SETTINGS && err == 0; i++) {
+        if (table[i].type == HS_SETTING_ADDRESSES) {
+            err = list_copy(list_of(&copy, &table[i]), list_of(from, &table[i]));
+        } else if (table[i].type == HS_SETTING_FILE && *string_of(from, &table[i]) != NULL) {
+            err = set_string(string_of(&copy, &table[i]), *string_of(from, &table[i]));
+        }
+    }
+    if (err == 0) {
+        hs_settings_fini(to);
+        *to = copy;
+    } else {
+        hs_settings_fini(&copy);
+    }
+    return err;
 }
 
 void

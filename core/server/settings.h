@@ -12,6 +12,7 @@
 enum hs_setting_type {
     HS_SETTING_FLAG,      /* 0 or 1 */
     HS_SETTING_COUNT,     /* a number */
+    HS_SETTING_WORKERS,   /* a number, or "auto", kept as -1 */
     HS_SETTING_SIZE,      /* bytes; suffixes K, M, G for powers of 1024 */
     HS_SETTING_TIME,      /* kept in ns; seconds, or with a suffix ms, s, m, h */
     HS_SETTING_LOG_LEVEL, /* enum hs_log_level */
@@ -47,7 +48,7 @@ struct hs_settings {
     struct hs_setting_list listen, module;
     char *config; /* NULL: DIR/config.lua, where there is one */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
-    int64_t workers, dev, log_level;
+    int64_t workers, dev, log_level, watchdog;
     int64_t backlog, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout;
     int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;
@@ -59,6 +60,8 @@ struct hs_settings {
 
 /* All defaults. 0 or ENOMEM (nothing to free then). */
 int hs_settings_init(struct hs_settings *s);
+/* Makes *to a copy of from, in place of what it held. 0; ENOMEM, and then *to is as it was. */
+int hs_settings_copy(struct hs_settings *to, const struct hs_settings *from);
 /* Frees what the values hold. */
 void hs_settings_fini(struct hs_settings *s);
 
@@ -78,6 +81,8 @@ int hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const 
                    size_t size);
 /* Checks beyond a single value: 0, or EINVAL with the setting that is wrong and why. */
 int hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size);
+/* How many workers that makes: auto is one for each processor that the process may run on. */
+size_t hs_settings_workers(const struct hs_settings *s);
 /* Where the value comes from. */
 enum hs_setting_source hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which);
 

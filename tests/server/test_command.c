@@ -127,7 +127,7 @@ errors_name_the_option(void **state)
         { "serve", "--no-listen", "httpsrv: serve: unknown option --no-listen (did you mean --listen?)\n" },
         { "serve", "--no-dev=1", "httpsrv: serve: --no-dev takes no value\n" },
         { "serve", "--listen", "httpsrv: serve: --listen needs a value: ADDR\n" },
-        { "serve", "--workers many", "httpsrv: serve: --workers: must be a whole number from 0 to 1024, not 'many'\n" },
+        { "serve", "--workers many", "httpsrv: serve: --workers: must be auto, or a whole number from 0 to 1024, not 'many'\n" },
         { "serve", "--listen=", "httpsrv: serve: --listen: must be an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH, not ''\n" },
         { "serve", "--config=", "httpsrv: serve: --config: must be a file name, not ''\n" },
         { "serve", "--log-level loud", "httpsrv: serve: --log-level: must be debug, info, notice, warn or error, not 'loud'\n" },

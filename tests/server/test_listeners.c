@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -351,6 +353,85 @@ threat_38_each_allocation_fails_once(void **state)
     assert_int_equal(descriptors(), before);
 }
 
+/* --- lanes --- */
+
+static bool
+connect_tcp(struct world *w, const char *address)
+{
+    ec_sockaddr a;
+    assert_int_equal(ec_sockaddr_parse(&a, address), 0);
+    int fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    w->clients[w->nclients++] = fd;
+    return connect(fd, &a.sa, a.len) == 0;
+}
+
+static void
+ruling_22_others_lanes_are_accepted_from_only_to_help(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hs_listen_socket s;
+    world_new(&w);
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0", 2, 128, &s), 0);
+    char address[EC_SOCKADDR_TEXT_MAX];
+    strcpy(address, s.address);
+    const int none = 0; /* hand connections over before they have sent something */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(setsockopt(s.fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &none, sizeof none), 0);
+    }
+    assert_int_equal(hs_listeners_adopt(w.ls, &s, 1), 0);
+    assert_null(s.fds);
+    assert_int_equal(hs_listeners_count(w.ls), 2); /* the unix socket and our lane */
+    assert_string_equal(hs_listeners_address(w.ls, 1), address);
+    start(&w);
+    for (int i = 0; i < 64; i++) {
+        assert_true(connect_tcp(&w, address));
+    }
+    turn(&w);
+    size_t ours = w.naccepted;
+    assert_in_range(ours, 1, 63); /* the kernel deals them out; 2^-63 for all on one side */
+    hs_listeners_help(w.ls, 1, false); /* our own: no matter */
+    hs_listeners_help(w.ls, 0, true);
+    turn(&w);
+    assert_int_equal(w.naccepted, 64);
+    hs_listeners_help(w.ls, 0, false);
+    for (int i = 0; i < 64; i++) {
+        assert_true(connect_tcp(&w, address));
+    }
+    turn(&w);
+    turn(&w);
+    assert_in_range(w.naccepted, 65, 127);
+    hs_listeners_close(w.ls); /* all lanes are accepted dry */
+    assert_int_equal(w.naccepted, 128);
+    world_free(&w);
+}
+
+static void
+adopt_scenario(void *arg)
+{
+    struct hs_listeners *ls;
+    struct hs_listen_socket s;
+    (void)arg;
+    if (hs_listeners_new(&ls) != 0) {
+        return;
+    }
+    if (hs_listen_socket_open("127.0.0.1:0", 3, 16, &s) == 0 && hs_listeners_adopt(ls, &s, 0) != 0) {
+        assert_int_equal(s.lanes, 3); /* still the caller's */
+        hs_listen_socket_close(&s, true);
+    }
+    hs_listeners_free(ls);
+}
+
+static void
+threat_38_adopting_takes_all_or_nothing(void **state)
+{
+    (void)state;
+    size_t before = descriptors();
+    assert_true(alloc_fail_each(adopt_scenario, NULL) > 4);
+    assert_int_equal(descriptors(), before);
+}
+
 int
 main(void)
 {
@@ -364,6 +445,8 @@ main(void)
         cmocka_unit_test(addresses_in_use_and_bad_ones),
         cmocka_unit_test(files_of_unix_sockets_go_with_their_listener),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
+        cmocka_unit_test(ruling_22_others_lanes_are_accepted_from_only_to_help),
+        cmocka_unit_test(threat_38_adopting_takes_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

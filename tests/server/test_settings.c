@@ -2,6 +2,7 @@
 #include "server/settings.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +62,8 @@ defaults_are_those_of_the_design(void **state)
     assert_int_equal(s->module.n, 0);
     assert_int_equal(s->dev, 0);
     assert_int_equal(s->log_level, HS_LOG_INFO);
-    assert_int_equal(s->workers, 0);
+    assert_int_equal(s->workers, -1); /* auto */
+    assert_int_equal(s->watchdog, 10 * HS_SEC);
     assert_null(s->config);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
     hs_settings_fini(s);
@@ -269,15 +271,61 @@ hints(void **state)
 }
 
 static void
+workers_are_a_number_or_auto(void **state)
+{
+    (void)state;
+    struct hs_settings *s = fresh();
+    cpu_set_t cores;
+    char text[16];
+    assert_int_equal(sched_getaffinity(0, sizeof cores, &cores), 0);
+    assert_int_equal(set(s, "workers", "3"), 0);
+    assert_int_equal(hs_settings_workers(s), 3);
+    assert_int_equal(set(s, "workers", "auto"), 0);
+    assert_int_equal(hs_settings_workers(s), CPU_COUNT(&cores));
+    assert_int_equal(set(s, "workers", "0"), 0);
+    assert_int_equal(hs_settings_workers(s), 0);
+    assert_int_equal(hs_setting_format(s, hs_setting_find("workers"), text, sizeof text), 1);
+    assert_string_equal(text, "0");
+    assert_int_equal(set(s, "workers", "-1"), EINVAL);
+    assert_string_equal(why, "must be auto, or a whole number from 0 to 1024");
+    assert_int_equal(set(s, "workers", "Auto"), EINVAL);
+    hs_settings_fini(s);
+}
+
+static void
+copy_scenario(void *arg)
+{
+    struct hs_settings copy = { .config = NULL };
+    if (hs_settings_copy(&copy, arg) == 0) {
+        assert_int_equal(copy.listen.n, 2);
+        assert_string_equal(copy.listen.items[1], "unix:/b");
+        assert_string_equal(copy.config, "/c");
+        assert_int_equal(copy.max_body, 1024);
+        assert_int_equal(hs_setting_source_of(&copy, hs_setting_find("max-body")), HS_SOURCE_COMMAND);
+        (void)hs_settings_copy(&copy, &copy); /* over itself: whole, or as it was */
+        assert_string_equal(copy.config, "/c");
+    }
+    hs_settings_fini(&copy);
+}
+
+static void
+a_copy_shares_nothing(void **state)
+{
+    (void)state;
+    struct hs_settings *s = fresh();
+    assert_int_equal(set(s, "listen", "80"), 0);
+    assert_int_equal(set(s, "listen", "unix:/b"), 0);
+    assert_int_equal(set(s, "config", "/c"), 0);
+    assert_int_equal(set(s, "max-body", "1K"), 0);
+    assert_true(alloc_fail_each(copy_scenario, s) > 3);
+    hs_settings_fini(s);
+}
+
+static void
 values_that_contradict_each_other(void **state)
 {
     (void)state;
     struct hs_settings *s = fresh();
-    assert_int_equal(set(s, "workers", "2"), 0);
-    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
-    assert_string_equal(which->name, "workers");
-    assert_string_equal(why, "must be 0: this version runs everything in one process");
-    assert_int_equal(set(s, "workers", "0"), 0);
     assert_int_equal(set(s, "response-low", "1M"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
     assert_int_equal(set(s, "response-low", "1K"), 0);
@@ -326,6 +374,8 @@ main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(stronger_sources_win),
         cmocka_unit_test(hints),
+        cmocka_unit_test(workers_are_a_number_or_auto),
+        cmocka_unit_test(a_copy_shares_nothing),
         cmocka_unit_test(values_that_contradict_each_other),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
     };

@@ -1,0 +1,240 @@
+/* ipc.c - messages between the master and one worker.
+ * The kernel keeps messages apart (SOCK_SEQPACKET), so nothing is parsed here; what it does not take waits in a list. A message that is cut, or
+ * shorter than its head, ends the channel: the other side is the same program, so it is broken or is not what it should be. */
+#include "server/ipc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct head {
+    uint32_t type, number;
+};
+
+struct waiting {
+    STAILQ_ENTRY(waiting) link;
+    size_t n;
+    char bytes[];
+};
+
+struct hs_ipc {
+    struct hs_watch watch;
+    const struct hs_ipc_calls *calls;
+    void *arg;
+    STAILQ_HEAD(, waiting) queue;
+    size_t queued;
+    struct hs_deferred end; /* the other side is gone, and has not been told */
+    bool broken;
+    unsigned busy; /* frames of ours on the stack */
+    bool freed;
+};
+
+enum { MESSAGES_A_TURN = 64 };
+
+int
+hs_ipc_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : errno;
+}
+
+static void
+drop_queue(struct hs_ipc *c)
+{
+    struct waiting *w;
+
+    while ((w = STAILQ_FIRST(&c->queue)) != NULL) {
+        STAILQ_REMOVE_HEAD(&c->queue, link);
+        free(w);
+    }
+    c->queued = 0;
+}
+
+static void
+on_end(void *arg)
+{
+    struct hs_ipc *c = arg;
+
+    c->calls->closed(c->arg);
+}
+
+static void
+break_off(struct hs_ipc *c)
+{
+    if (!c->broken) {
+        c->broken = true;
+        (void)hs_watch_set(&c->watch, 0);
+        drop_queue(c);
+        hs_defer(c->watch.loop, &c->end);
+    }
+}
+
+/* --- sending --- */
+
+/* 0; EAGAIN; what broke it. */
+static int
+send_one(struct hs_ipc *c, const struct head *head, struct hs_view text)
+{
+    struct iovec iov[2] = { { (void *)(uintptr_t)head, sizeof *head }, { (void *)(uintptr_t)text.p, text.n } };
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+
+    while (sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno != EINTR) {
+            return errno == EWOULDBLOCK || errno == ENOBUFS ? EAGAIN : errno;
+        }
+    }
+    return 0;
+}
+
+static int
+enqueue(struct hs_ipc *c, const struct head *head, struct hs_view text)
+{
+    size_t n = sizeof *head + text.n;
+
+    if (c->queued + n > HS_IPC_QUEUE_MAX) {
+        return ENOBUFS;
+    }
+    struct waiting *w = malloc(sizeof *w + n);
+    if (w == NULL || hs_watch_set(&c->watch, HS_READ | HS_WRITE) != 0) {
+        free(w);
+        return ENOMEM;
+    }
+    w->n = n;
+    memcpy(w->bytes, head, sizeof *head);
+    if (text.n != 0) {
+        memcpy(w->bytes + sizeof *head, text.p, text.n);
+    }
+    STAILQ_INSERT_TAIL(&c->queue, w, link);
+    c->queued += n;
+    return 0;
+}
+
+int
+hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text)
+{
+    const struct head head = { type, number };
+
+    if (text.n > HS_IPC_TEXT_MAX) {
+        return EMSGSIZE;
+    }
+    if (c->broken) {
+        return EPIPE;
+    }
+    int err = STAILQ_EMPTY(&c->queue) ? send_one(c, &head, text) : EAGAIN;
+    if (err == EAGAIN) {
+        return enqueue(c, &head, text);
+    }
+    if (err != 0) {
+        break_off(c);
+        return EPIPE;
+    }
+    return 0;
+}
+
+static void
+send_queued(struct hs_ipc *c)
+{
+    struct waiting *w;
+
+    while ((w = STAILQ_FIRST(&c->queue)) != NULL) {
+        if (send(c->watch.fd, w->bytes, w->n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
+                break_off(c);
+            }
+            return;
+        }
+        STAILQ_REMOVE_HEAD(&c->queue, link);
+        c->queued -= w->n;
+        free(w);
+    }
+    (void)hs_watch_set(&c->watch, HS_READ);
+}
+
+/* --- receiving --- */
+
+/* Whether there may be more. */
+static bool
+receive_one(struct hs_ipc *c)
+{
+    char buf[sizeof(struct head) + HS_IPC_TEXT_MAX];
+    struct iovec iov = { buf, sizeof buf };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+    struct head head;
+
+    ssize_t n = recvmsg(c->watch.fd, &m, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) {
+        return true;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return false;
+    }
+    if (n < (ssize_t)sizeof head || (m.msg_flags & MSG_TRUNC) != 0) {
+        break_off(c);
+        return false;
+    }
+    memcpy(&head, buf, sizeof head);
+    c->calls->message(c->arg, head.type, head.number, (struct hs_view){ buf + sizeof head, (size_t)n - sizeof head });
+    return true;
+}
+
+static void
+on_ready(void *arg, unsigned events)
+{
+    struct hs_ipc *c = arg;
+
+    c->busy++;
+    if ((events & HS_WRITE) != 0) {
+        send_queued(c);
+    }
+    if ((events & HS_READ) != 0) {
+        for (int i = 0; i < MESSAGES_A_TURN && !c->broken && !c->freed && receive_one(c); i++) {
+        }
+    }
+    if (--c->busy == 0 && c->freed) {
+        free(c);
+    }
+}
+
+/* --- life --- */
+
+int
+hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, void *arg, struct hs_ipc **out)
+{
+    struct hs_ipc *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        return ENOMEM;
+    }
+    c->calls = calls;
+    c->arg = arg;
+    STAILQ_INIT(&c->queue);
+    hs_deferred_init(&c->end, on_end, c);
+    hs_watch_init(&c->watch, loop, fd, on_ready, c);
+    if (hs_watch_set(&c->watch, HS_READ) != 0) {
+        free(c);
+        return ENOMEM;
+    }
+    *out = c;
+    return 0;
+}
+
+void
+hs_ipc_free(struct hs_ipc *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    hs_deferred_cancel(c->watch.loop, &c->end);
+    (void)hs_watch_set(&c->watch, 0);
+    (void)close(c->watch.fd);
+    drop_queue(c);
+    c->broken = c->freed = true;
+    if (c->busy == 0) {
+        free(c);
+    }
+}

@@ -1,0 +1,33 @@
+/* ipc.h - messages between the master and one worker, over a pair of sockets: unix(7), SOCK_SEQPACKET.
+ * A message has a type, a number that an answer repeats, and bytes. What the kernel does not take yet is queued, up to a limit; the other side's end
+ * is told once. Loop thread only. */
+#ifndef HS_SERVER_IPC_H
+#define HS_SERVER_IPC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/view.h"
+#include "io/loop.h"
+
+enum { HS_IPC_TEXT_MAX = 32 * 1024, HS_IPC_QUEUE_MAX = 4 * 1024 * 1024 };
+
+struct hs_ipc;
+
+struct hs_ipc_calls {
+    /* text is borrowed for the call. */
+    void (*message)(void *arg, uint32_t type, uint32_t number, struct hs_view text);
+    /* The other side is gone, or cannot be talked to. The last call. */
+    void (*closed)(void *arg);
+};
+
+/* Two connected descriptors, close-on-exec. 0 or an errno of socketpair(2). */
+int hs_ipc_pair(int fds[2]);
+/* Takes fd over, when it succeeds. 0; ENOMEM. */
+int hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, void *arg, struct hs_ipc **out);
+/* Closes it, also from within its own calls; nothing is called any more, and what is still queued is lost. NULL is ignored. */
+void hs_ipc_free(struct hs_ipc *c);
+/* Sends a message. 0; EMSGSIZE: more than HS_IPC_TEXT_MAX bytes; ENOBUFS: the other side does not read; EPIPE: it is gone; ENOMEM. */
+int hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text);
+
+#endif

@@ -1,0 +1,180 @@
+/* listen_socket.c - sockets that listen: bound, named, and with the options that accepted sockets inherit.
+ *
+ * SO_REUSEPORT lets any process of the same user join an address without an error, and half of the connections then go to a server that
+ * was forgotten somewhere. So an address is first bound without it, which fails while anybody listens there, and only then shared. */
+#include "server/listen_socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFER_SECONDS = 1 }; /* a client that sends nothing is handed over after this, and its head deadline begins */
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+/* A new TCP socket bound to the address. SO_REUSEADDR: connections of a former server in TIME_WAIT are not in the way. */
+static int
+bind_tcp(const ec_sockaddr *a, bool shared, int *out)
+{
+    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (err == 0 && shared) {
+        err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    }
+    if (err == 0 && a->sa.sa_family == AF_INET6) {
+        err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1); /* "[::]:80" and "0.0.0.0:80" side by side */
+    }
+    if (err == 0) {
+        err = bind(fd, &a->sa, a->len) == 0 ? 0 : errno;
+    }
+    if (err != 0) {
+        (void)close(fd);
+        return err;
+    }
+    *out = fd;
+    return 0;
+}
+
+static int
+listen_tcp(int fd, int backlog)
+{
+    if (listen(fd, backlog) != 0) {
+        return errno;
+    }
+    /* What a kernel cannot do of these is done without. */
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_SECONDS);
+    (void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    return 0;
+}
+
+/* The address that a socket really has. */
+static int
+name_of(int fd, ec_sockaddr *a)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0) {
+        return errno;
+    }
+    return ec_sockaddr_set(a, (struct sockaddr *)&ss, len);
+}
+
+/* Binds alone, and gives that up for lanes sockets which share the address. Nobody can connect to what goes: it was not listened on. */
+static int
+open_shared(struct hs_listen_socket *s, const ec_sockaddr *a, size_t lanes, int backlog)
+{
+    ec_sockaddr real;
+    int alone;
+
+    int err = bind_tcp(a, false, &alone);
+    if (err != 0) {
+        return err;
+    }
+    err = name_of(alone, &real);
+    (void)close(alone);
+    while (err == 0 && s->lanes < lanes) {
+        err = bind_tcp(&real, true, &s->fds[s->lanes]);
+        if (err == 0) {
+            s->lanes++;
+        }
+    }
+    for (size_t i = 0; err == 0 && i < lanes; i++) { /* all are bound before the first takes a connection */
+        err = listen_tcp(s->fds[i], backlog);
+    }
+    return err;
+}
+
+static int
+open_alone(struct hs_listen_socket *s, const ec_sockaddr *a, int backlog)
+{
+    int err = bind_tcp(a, false, &s->fds[0]);
+    if (err != 0) {
+        return err;
+    }
+    s->lanes = 1;
+    return listen_tcp(s->fds[0], backlog);
+}
+
+static int
+open_unix(struct hs_listen_socket *s, const ec_sockaddr *a, int backlog)
+{
+    s->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (s->fds[0] < 0) {
+        return errno;
+    }
+    s->lanes = 1;
+    return hs_unix_listen(s->fds[0], &a->unixaddr, a->len, backlog, &s->file);
+}
+
+int
+hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_listen_socket *out)
+{
+    ec_sockaddr a;
+
+    int err = ec_sockaddr_parse(&a, address);
+    if (err != 0) {
+        return err == ENAMETOOLONG ? err : EINVAL;
+    }
+    memset(out, 0, sizeof *out);
+    out->tcp = a.sa.sa_family != AF_UNIX;
+    out->fds = calloc(lanes, sizeof *out->fds);
+    if (out->fds == NULL) {
+        return ENOMEM;
+    }
+    err = !out->tcp ? open_unix(out, &a, backlog) : lanes > 1 ? open_shared(out, &a, lanes, backlog) : open_alone(out, &a, backlog);
+    if (err == 0) {
+        err = name_of(out->fds[0], &a);
+    }
+    if (err == 0) {
+        err = ec_sockaddr_format(&a, out->address, sizeof out->address);
+    }
+    if (err != 0) {
+        hs_listen_socket_close(out, true);
+    }
+    return err;
+}
+
+void
+hs_listen_socket_close(struct hs_listen_socket *s, bool ours)
+{
+    for (size_t i = 0; i < s->lanes; i++) {
+        (void)close(s->fds[i]);
+    }
+    free(s->fds);
+    if (ours) {
+        hs_unix_remove(&s->file);
+    }
+    memset(s, 0, sizeof *s);
+}
+
+void
+hs_listen_socket_explain(const char *address, int err, char *dst, size_t size)
+{
+    switch (err) {
+    case EINVAL:
+        (void)snprintf(dst, size, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
+        break;
+    case EADDRINUSE:
+        (void)snprintf(dst, size, "cannot listen at %s: the address is in use by another server", address);
+        break;
+    case EEXIST:
+        (void)snprintf(dst, size, "cannot listen at %s: the file exists and is not a socket", address);
+        break;
+    default:
+        (void)snprintf(dst, size, "cannot listen at %s: %s", address, strerror(err));
+        break;
+    }
+}

@@ -1,0 +1,566 @@
+/* master.c - the process that supervises workers.
+ *
+ * Forking happens between turns of the loop, never within a callback: the child takes its copy of everything apart (leave()) without a trace in the
+ * parent, and then is a worker. The first worker loads alone; when it fails, so does the start. Later ones are
+ * replaced whatever happens, with a growing pause when they do not live. */
+#include "server/master.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "httpsrv/server.h"
+#include "server/ipc.h"
+#include "server/command.h"
+#include "server/message.h"
+#include "server/worker.h"
+
+enum { N_SIGNALS = 3 };
+static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGCHLD };
+
+#define LOOK (500 * HS_MSEC)
+#define LIVED (250 * HS_MSEC)        /* who dies sooner is given a pause before the next */
+#define FIRST_PAUSE (100 * HS_MSEC)
+#define LONGEST_PAUSE (5 * HS_SEC)
+#define KILL_GRACE (15 * HS_SEC)     /* beyond drain-timeout, for workers that do not end */
+#define KILL_GRACE_AT_ONCE (5 * HS_SEC)
+#define CLOSE_AFTER (20 * HS_MSEC)   /* draining: our copies of the sockets go a little before the workers', who accept what waits */
+
+struct slot {
+    struct master *m;
+    size_t index;
+    pid_t pid; /* 0: none */
+    struct hs_ipc *channel;
+    struct hs_timer again; /* the pause before a new worker */
+    int64_t pause;
+    bool due; /* to be forked */
+};
+
+struct master {
+    const struct hs_settings *settings;
+    const char *path;
+    struct hs_loop *loop;
+    struct hs_page *page;
+    struct hs_listen_socket *sockets;
+    size_t nsockets;
+    struct slot *slots;
+    size_t nslots;
+    struct event *signals[N_SIGNALS];
+    struct hs_timer look, close_later;
+    bool serving; /* the first worker has been ready */
+    bool announced, draining, at_once, killed;
+    size_t ready;
+    int64_t kill_at; /* loop time; 0: not yet */
+    int status;
+};
+
+/* --- the sockets --- */
+
+static int
+open_sockets(struct master *m)
+{
+    const struct hs_setting_list *addresses = &m->settings->listen;
+    char why[512];
+
+    m->sockets = calloc(addresses->n, sizeof *m->sockets);
+    if (m->sockets == NULL) {
+        hs_command_complain("out of memory");
+        return ENOMEM;
+    }
+    for (size_t i = 0; i < addresses->n; i++) {
+        int err = hs_listen_socket_open(addresses->items[i], m->nslots, (int)m->settings->backlog, &m->sockets[i]);
+        if (err != 0) {
+            hs_listen_socket_explain(addresses->items[i], err, why, sizeof why);
+            hs_command_complain("%s", why);
+            return err;
+        }
+        m->nsockets++;
+    }
+    return 0;
+}
+
+static void
+close_sockets(struct master *m, bool ours)
+{
+    for (size_t i = 0; i < m->nsockets; i++) {
+        hs_listen_socket_close(&m->sockets[i], ours);
+    }
+    free(m->sockets);
+    m->sockets = NULL;
+    m->nsockets = 0;
+}
+
+/* --- telling workers --- */
+
+static void
+tell_all(struct master *m, enum hs_message type)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        if (m->slots[i].channel != NULL) {
+            (void)hs_ipc_send(m->slots[i].channel, type, 0, (struct hs_view){ NULL, 0 });
+        }
+    }
+}
+
+static size_t
+count_workers(const struct master *m)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->nslots; i++) {
+        n += m->slots[i].pid != 0;
+    }
+    return n;
+}
+
+static void
+kill_all(struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        if (m->slots[i].pid != 0) {
+            (void)kill(m->slots[i].pid, SIGKILL);
+        }
+    }
+}
+
+static void
+stop(struct master *m, bool at_once)
+{
+    int64_t grace = at_once ? KILL_GRACE_AT_ONCE : KILL_GRACE + m->settings->drain_timeout;
+
+    if (m->at_once || (m->draining && !at_once)) {
+        return;
+    }
+    m->draining = true;
+    m->at_once = at_once;
+    m->kill_at = hs_loop_now(m->loop) + grace;
+    for (size_t i = 0; i < m->nslots; i++) {
+        hs_timer_cancel(&m->slots[i].again);
+        m->slots[i].due = false;
+    }
+    tell_all(m, at_once ? HS_MESSAGE_STOP : HS_MESSAGE_DRAIN);
+    if (at_once || hs_timer_set(&m->close_later, CLOSE_AFTER) != 0) {
+        close_sockets(m, true);
+    }
+}
+
+static void
+on_close_later(void *arg)
+{
+    close_sockets(arg, true);
+}
+
+/* --- workers come and go --- */
+
+static void
+on_again(void *arg)
+{
+    struct slot *s = arg;
+
+    s->due = true;
+}
+
+/* One line: where it listens, what it serves. */
+static void
+announce(struct master *m, struct hs_view routes)
+{
+    struct hs_buf b;
+    int err = 0;
+
+    hs_buf_init(&b, 64 * 1024);
+    for (size_t i = 0; i < m->nsockets && err == 0; i++) {
+        const char *address = m->sockets[i].address;
+        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", m->sockets[i].tcp ? "http://" : "", address, m->sockets[i].tcp ? "/" : "");
+    }
+    hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%.*s %s) with %zu %s at %.*s", httpsrv_version(), m->path, (int)routes.n, routes.p,
+           hs_view_eq(routes, HS_VIEW("1")) ? "route" : "routes", m->nslots, m->nslots == 1 ? "worker" : "workers", (int)b.len,
+           b.p != NULL ? b.p : "");
+    hs_buf_fini(&b);
+}
+
+static void
+worker_is_ready(struct slot *s, struct hs_view routes)
+{
+    struct master *m = s->m;
+
+    hs_log(HS_LOG_INFO, "worker %zu (%d) serves", s->index, (int)s->pid);
+    if (!m->serving) {
+        m->serving = true;
+        for (size_t i = 0; i < m->nslots; i++) {
+            m->slots[i].due = m->slots[i].pid == 0 && !m->draining;
+        }
+    }
+    if (!m->announced && ++m->ready == m->nslots) {
+        m->announced = true;
+        announce(m, routes);
+    }
+}
+
+static void
+worker_failed(struct slot *s, struct hs_view why)
+{
+    struct master *m = s->m;
+
+    if (m->serving) {
+        hs_log(HS_LOG_ERROR, "worker %zu cannot load: %.*s", s->index, (int)why.n, why.p);
+        return;
+    }
+    hs_command_complain("%.*s", (int)why.n, why.p);
+    m->status = HS_EXIT_FAILED;
+    stop(m, true);
+}
+
+static void
+on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
+{
+    struct slot *s = arg;
+
+    (void)number;
+    switch ((enum hs_message)type) {
+    case HS_MESSAGE_READY:
+        worker_is_ready(s, text);
+        break;
+    case HS_MESSAGE_FAILED:
+        worker_failed(s, text);
+        break;
+    case HS_MESSAGE_DRAIN:
+    case HS_MESSAGE_STOP:
+        break;
+    }
+}
+
+static void
+on_channel_closed(void *arg)
+{
+    struct slot *s = arg;
+
+    hs_ipc_free(s->channel); /* the process follows, and is waited for */
+    s->channel = NULL;
+}
+
+static const struct hs_ipc_calls channel_calls = { on_message, on_channel_closed };
+
+static void
+log_death(const struct slot *s, int wait_status, uint64_t connections)
+{
+    if (WIFSIGNALED(wait_status)) {
+        hs_log(HS_LOG_ERROR, "worker %zu (%d) died of signal %d (%s), and %" PRIu64 " connections with it", s->index, (int)s->pid,
+               WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)), connections);
+    } else {
+        hs_log(HS_LOG_ERROR, "worker %zu (%d) ended with status %d", s->index, (int)s->pid, WEXITSTATUS(wait_status));
+    }
+}
+
+/* A pause that doubles while workers of a slot do not live. */
+static int64_t
+next_pause(struct slot *s, int64_t lived, bool served)
+{
+    if (served && lived >= LIVED) {
+        s->pause = 0;
+    } else if (s->pause == 0) {
+        s->pause = FIRST_PAUSE;
+    } else {
+        s->pause = s->pause * 2 < LONGEST_PAUSE ? s->pause * 2 : LONGEST_PAUSE;
+    }
+    return s->pause;
+}
+
+static void
+worker_is_gone(struct slot *s, int wait_status)
+{
+    struct master *m = s->m;
+    struct hs_page_slot *p = hs_page_slot(m->page, s->index);
+    bool served = atomic_load(&p->state) != HS_WORKER_STARTING;
+    int64_t pause = next_pause(s, hs_page_now() - atomic_load(&p->started), served);
+
+    hs_ipc_free(s->channel);
+    s->channel = NULL;
+    if (m->draining) {
+        s->pid = 0;
+        hs_page_leave(m->page, s->index);
+        return;
+    }
+    log_death(s, wait_status, atomic_load(&p->counts[HS_COUNT_OPEN_CONNECTIONS]));
+    s->pid = 0;
+    atomic_fetch_add(&p->deaths, 1);
+    hs_page_leave(m->page, s->index);
+    if (!m->serving) {
+        hs_command_complain("the first worker has ended before it could serve");
+        m->status = HS_EXIT_FAILED;
+        stop(m, true);
+    } else if (pause == 0 || hs_timer_set(&s->again, pause) != 0) {
+        s->due = true;
+    }
+}
+
+static void
+reap(struct master *m)
+{
+    int status;
+
+    for (size_t i = 0; i < m->nslots; i++) {
+        struct slot *s = &m->slots[i];
+        if (s->pid != 0 && waitpid(s->pid, &status, WNOHANG) == s->pid) {
+            worker_is_gone(s, status);
+        }
+    }
+}
+
+/* Workers whose loop has stood still for too long, and have not ended by themselves; and those that do not end when told to. */
+static void
+on_look(void *arg)
+{
+    struct master *m = arg;
+    int64_t now = hs_page_now();
+    int64_t limit = m->settings->watchdog + m->settings->watchdog / 4 + HS_SEC;
+
+    reap(m); /* signals may be merged */
+    for (size_t i = 0; i < m->nslots && m->settings->watchdog > 0; i++) {
+        struct hs_page_slot *p = hs_page_slot(m->page, i);
+        int64_t still = now - atomic_load(&p->beat);
+        if (m->slots[i].pid != 0 && atomic_load(&p->state) != HS_WORKER_STARTING && still > limit) {
+            hs_log(HS_LOG_ERROR, "worker %zu (%d) has not come round its loop for %.1f s: it is killed", i, (int)m->slots[i].pid, (double)still / 1e9);
+            (void)kill(m->slots[i].pid, SIGKILL);
+        }
+    }
+    if (m->kill_at != 0 && !m->killed && hs_loop_now(m->loop) >= m->kill_at) {
+        hs_log(HS_LOG_ERROR, "%zu workers do not end: they are killed", count_workers(m));
+        m->killed = true;
+        kill_all(m);
+    }
+    (void)hs_timer_set(&m->look, LOOK); /* it was pending: cannot fail for memory twice in a row without a signal to look again */
+}
+
+/* --- signals --- */
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct master *m = arg;
+
+    (void)what;
+    if (number == SIGCHLD) {
+        reap(m);
+        return;
+    }
+    if (m->draining) {
+        stop(m, true);
+        return;
+    }
+    uint64_t connections = hs_page_total(m->page, HS_COUNT_OPEN_CONNECTIONS);
+    if (connections != 0) {
+        hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%" PRIu64 ") have ended, or after drain-timeout; a second signal stops at once",
+               number == SIGINT ? "SIGINT" : "SIGTERM", connections);
+    }
+    stop(m, false);
+}
+
+static void
+free_signals(struct master *m)
+{
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (m->signals[i] != NULL) {
+            event_free(m->signals[i]);
+            m->signals[i] = NULL;
+        }
+    }
+}
+
+static int
+watch_signals(struct master *m)
+{
+    for (int i = 0; i < N_SIGNALS; i++) {
+        m->signals[i] = event_new(hs_loop_base(m->loop), watched[i], EV_SIGNAL | EV_PERSIST, on_signal, m);
+        if (m->signals[i] == NULL || event_add(m->signals[i], NULL) != 0) {
+            return ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* The loop and all that is on it. */
+static void
+free_loop(struct master *m)
+{
+    free_signals(m);
+    hs_timer_cancel(&m->look);
+    hs_timer_cancel(&m->close_later);
+    for (size_t i = 0; i < m->nslots; i++) {
+        hs_ipc_free(m->slots[i].channel);
+        hs_timer_cancel(&m->slots[i].again);
+    }
+    hs_loop_free(m->loop);
+    m->loop = NULL;
+}
+
+/* --- forking --- */
+
+/* In the child: gives up all that is the master's, but the sockets and the page. 0 or errno. */
+static int
+leave(struct master *m)
+{
+    int err = hs_loop_after_fork(m->loop);
+    if (err != 0) {
+        return err;
+    }
+    free_loop(m);
+    return 0;
+}
+
+/* The life of a worker. Its exit status. */
+static int
+be_worker(struct master *m, size_t index, int channel)
+{
+    struct hs_worker_start start = {
+        .index = index,
+        .settings = m->settings,
+        .path = m->path,
+        .sockets = m->sockets,
+        .nsockets = m->nsockets,
+        .page = m->page,
+        .channel = channel,
+    };
+
+    atomic_store(&hs_page_slot(m->page, index)->pid, getpid());
+    int err = leave(m);
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "worker %zu cannot begin: %s", index, strerror(err));
+        _exit(HS_EXIT_FAILED);
+    }
+    return hs_worker_run(&start);
+}
+
+/* The parent's part. 0 or errno, and then the child is killed. */
+static int
+adopt_worker(struct slot *s, pid_t pid, int channel)
+{
+    s->pid = pid;
+    atomic_store(&hs_page_slot(s->m->page, s->index)->pid, pid);
+    int err = hs_ipc_new(s->m->loop, channel, &channel_calls, s, &s->channel);
+    if (err != 0) {
+        (void)close(channel);
+        (void)kill(pid, SIGKILL);
+    }
+    return err;
+}
+
+/* A worker for a slot. In the child *in_child is set and m->status is what it exits with. */
+static void
+fork_worker(struct slot *s, bool *in_child)
+{
+    struct master *m = s->m;
+    int ends[2];
+    int err = hs_ipc_pair(ends);
+
+    s->due = false;
+    if (err == 0) {
+        hs_page_enter(m->page, s->index);
+        (void)fflush(NULL); /* or what is buffered would be written twice */
+        pid_t pid = fork();
+        if (pid == 0) {
+            (void)close(ends[0]);
+            *in_child = true;
+            m->status = be_worker(m, s->index, ends[1]);
+            return;
+        }
+        err = pid < 0 ? errno : adopt_worker(s, pid, ends[0]);
+        (void)close(ends[1]);
+        if (pid < 0) {
+            (void)close(ends[0]);
+            hs_page_leave(m->page, s->index);
+        }
+    }
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "cannot start worker %zu: %s", s->index, strerror(err));
+        if (s->pid == 0 && !m->serving) {
+            m->status = HS_EXIT_FAILED;
+            stop(m, true);
+        } else if (s->pid == 0) {
+            (void)next_pause(s, 0, false);
+            s->due = hs_timer_set(&s->again, s->pause) != 0;
+        }
+    }
+}
+
+/* --- running --- */
+
+static void
+supervise(struct master *m)
+{
+    bool in_child = false;
+
+    m->slots[0].due = true;
+    while (!m->draining || count_workers(m) != 0) {
+        for (size_t i = 0; i < m->nslots; i++) {
+            if (m->slots[i].due) {
+                fork_worker(&m->slots[i], &in_child);
+            }
+            if (in_child) {
+                return;
+            }
+        }
+        if ((!m->draining || count_workers(m) != 0) && hs_loop_turn(m->loop, true) != 0) {
+            hs_log(HS_LOG_ERROR, "the event loop failed");
+            m->status = HS_EXIT_FAILED;
+            kill_all(m);
+            return;
+        }
+    }
+}
+
+static int
+make(struct master *m)
+{
+    m->slots = calloc(m->nslots, sizeof *m->slots);
+    int err = m->slots != NULL ? hs_page_new(m->nslots, &m->page) : ENOMEM;
+    if (err == 0) {
+        err = hs_loop_new(NULL, &m->loop);
+    }
+    if (err != 0) {
+        return err;
+    }
+    hs_timer_init(&m->look, m->loop, on_look, m);
+    hs_timer_init(&m->close_later, m->loop, on_close_later, m);
+    for (size_t i = 0; i < m->nslots; i++) {
+        m->slots[i] = (struct slot){ .m = m, .index = i };
+        hs_timer_init(&m->slots[i].again, m->loop, on_again, &m->slots[i]);
+    }
+    err = watch_signals(m);
+    return err != 0 ? err : hs_timer_set(&m->look, LOOK);
+}
+
+static void
+unmake(struct master *m)
+{
+    if (m->loop != NULL) {
+        free_loop(m);
+    }
+    hs_page_free(m->page);
+    free(m->slots);
+}
+
+int
+hs_master_run(const struct hs_settings *settings, const char *path)
+{
+    struct master m = { .settings = settings, .path = path, .nslots = hs_settings_workers(settings) };
+    pid_t self = getpid();
+
+    int err = make(&m);
+    if (err != 0) {
+        hs_command_complain("cannot start: %s", strerror(err));
+        m.status = HS_EXIT_FAILED;
+    } else if (open_sockets(&m) != 0) {
+        m.status = HS_EXIT_FAILED;
+    } else {
+        supervise(&m);
+    }
+    close_sockets(&m, getpid() == self);
+    unmake(&m);
+    return m.status;
+}

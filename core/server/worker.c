@@ -1,0 +1,217 @@
+/* worker.c - a worker process: one server on sockets that its master opened.
+ * A beat ten times a second tells the others that its loop comes round, publishes its counts, and looks whether a sibling needs somebody to
+ * accept for it. */
+#include "server/worker.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/ipc.h"
+#include "server/message.h"
+#include "server/server_int.h"
+
+#define BEAT (100 * HS_MSEC)
+
+struct worker {
+    const struct hs_worker_start *start;
+    struct httpsrv_server *server;
+    struct hs_ipc *channel;
+    struct hs_page_slot *slot;
+    struct hs_timer beat;
+};
+
+/* --- signals --- */
+
+static void
+do_nothing(int number)
+{
+    (void)number;
+}
+
+/* Not SIG_IGN, which children would inherit through exec(3). */
+static void
+obey_the_master_only(void)
+{
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+    struct sigaction sa = { .sa_handler = do_nothing, .sa_flags = SA_RESTART };
+
+    (void)sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        (void)sigaction(numbers[i], &sa, NULL);
+    }
+}
+
+/* --- the beat --- */
+
+static void
+set_count(struct worker *w, enum hs_count which, uint64_t value)
+{
+    atomic_store_explicit(&w->slot->counts[which], value, memory_order_relaxed);
+}
+
+static void
+publish(struct worker *w)
+{
+    size_t connections, requests;
+
+    hs_server_live(w->server, &connections, &requests);
+    set_count(w, HS_COUNT_OPEN_CONNECTIONS, connections);
+    set_count(w, HS_COUNT_OPEN_REQUESTS, requests);
+}
+
+static void
+help_siblings(struct worker *w, int64_t now)
+{
+    struct hs_page *page = w->start->page;
+    struct hs_listeners *ls = hs_server_listeners(w->server);
+
+    if (ls == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < hs_page_workers(page); i++) {
+        if (i != w->start->index) {
+            hs_listeners_help(ls, i, hs_page_stand_in(page, i, now, HS_WORKER_LATE) == w->start->index);
+        }
+    }
+}
+
+static void
+on_beat(void *arg)
+{
+    struct worker *w = arg;
+    int64_t now = hs_page_now();
+
+    atomic_store(&w->slot->beat, now);
+    publish(w);
+    if (atomic_load(&w->slot->state) == HS_WORKER_SERVING) {
+        help_siblings(w, now);
+    }
+    if (hs_timer_set(&w->beat, BEAT) != 0) {
+        hs_log(HS_LOG_ERROR, "out of memory: this worker ends");
+        httpsrv_server_stop(w->server, 0);
+    }
+}
+
+/* --- the master --- */
+
+static void
+on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
+{
+    struct worker *w = arg;
+
+    (void)number;
+    (void)text;
+    switch ((enum hs_message)type) {
+    case HS_MESSAGE_DRAIN:
+        atomic_store(&w->slot->state, HS_WORKER_DRAINING);
+        httpsrv_server_stop(w->server, 0);
+        break;
+    case HS_MESSAGE_STOP:
+        httpsrv_server_stop(w->server, 1);
+        break;
+    case HS_MESSAGE_READY:
+    case HS_MESSAGE_FAILED:
+        break;
+    }
+}
+
+static void
+on_master_gone(void *arg)
+{
+    struct worker *w = arg;
+
+    if (!hs_server_stopping(w->server)) {
+        hs_log(HS_LOG_ERROR, "the master is gone: this worker ends");
+    }
+    httpsrv_server_stop(w->server, 1);
+}
+
+static const struct hs_ipc_calls channel_calls = { on_message, on_master_gone };
+
+static void
+tell(struct worker *w, enum hs_message type, const char *text)
+{
+    (void)hs_ipc_send(w->channel, type, 0, hs_view_of(text)); /* a master that is gone is told by the channel */
+}
+
+/* --- the server --- */
+
+static void
+on_ready(void *arg, int err)
+{
+    struct worker *w = arg;
+    char routes[24];
+
+    if (err != 0) {
+        tell(w, HS_MESSAGE_FAILED, httpsrv_server_error(w->server));
+        return;
+    }
+    atomic_store(&w->slot->state, HS_WORKER_SERVING);
+    on_beat(w);
+    (void)snprintf(routes, sizeof routes, "%zu", hs_server_routes(w->server));
+    tell(w, HS_MESSAGE_READY, routes);
+}
+
+static int
+start_server(struct worker *w)
+{
+    const struct hs_worker_start *start = w->start;
+
+    int err = hs_settings_copy(hs_server_settings(w->server), start->settings);
+    for (size_t i = 0; i < start->nsockets && err == 0; i++) {
+        err = hs_server_adopt(w->server, &start->sockets[i], start->index);
+    }
+    if (err != 0) {
+        return err;
+    }
+    if (isatty(STDERR_FILENO)) {
+        hs_server_show_requests(w->server, STDERR_FILENO);
+    }
+    httpsrv_server_on_state(w->server, on_ready, NULL, w);
+    return httpsrv_server_start(w->server, start->path);
+}
+
+static int
+run_server(struct worker *w)
+{
+    int err = start_server(w);
+    if (err != 0) {
+        const char *why = httpsrv_server_error(w->server);
+        hs_log(HS_LOG_ERROR, "%s", why[0] != '\0' ? why : strerror(err));
+        return err;
+    }
+    struct hs_loop *loop = hs_server_loop(w->server);
+    err = hs_ipc_new(loop, w->start->channel, &channel_calls, w, &w->channel);
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "%s", strerror(err));
+        return err;
+    }
+    hs_timer_init(&w->beat, loop, on_beat, w);
+    err = httpsrv_server_run(w->server);
+    hs_timer_cancel(&w->beat);
+    hs_ipc_free(w->channel);
+    return err;
+}
+
+int
+hs_worker_run(const struct hs_worker_start *start)
+{
+    struct worker w = { .start = start, .slot = hs_page_slot(start->page, start->index) };
+    char name[32];
+
+    obey_the_master_only();
+    (void)snprintf(name, sizeof name, "worker %zu", start->index);
+    hs_log_set_name(name);
+    int err = httpsrv_server_new(&w.server);
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "%s", strerror(err));
+        return 1;
+    }
+    err = run_server(&w);
+    httpsrv_server_free(w.server);
+    return err != 0 ? 1 : 0;
+}

@@ -1,0 +1,245 @@
+/* test_ipc.c - server/ipc.h: messages between master and worker. */
+#include "server/ipc.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "alloc_fail.h"
+
+struct side {
+    struct hs_ipc *ipc;
+    unsigned messages, closed;
+    uint32_t type, number;
+    size_t n;
+    char text[HS_IPC_TEXT_MAX];
+    bool free_in_message;
+};
+
+struct world {
+    struct hs_loop *loop;
+    struct side a;
+    int fd; /* the other side, by hand */
+};
+
+static void
+on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
+{
+    struct side *s = arg;
+    s->messages++;
+    s->type = type;
+    s->number = number;
+    s->n = text.n;
+    memcpy(s->text, text.p, text.n);
+    if (s->free_in_message) {
+        hs_ipc_free(s->ipc);
+        s->ipc = NULL;
+    }
+}
+
+static void
+on_closed(void *arg)
+{
+    struct side *s = arg;
+    s->closed++;
+}
+
+static const struct hs_ipc_calls calls = { on_message, on_closed };
+
+static void
+world_new(struct world *w)
+{
+    int fds[2];
+    memset(w, 0, sizeof *w);
+    assert_int_equal(hs_loop_new(&(struct hs_loop_options){ .test_clock = true }, &w->loop), 0);
+    assert_int_equal(hs_ipc_pair(fds), 0);
+    assert_int_equal(hs_ipc_new(w->loop, fds[0], &calls, &w->a, &w->a.ipc), 0);
+    w->fd = fds[1];
+}
+
+static void
+turn(struct world *w)
+{
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(hs_loop_turn(w->loop, false), 0);
+    }
+}
+
+static void
+world_free(struct world *w)
+{
+    hs_ipc_free(w->a.ipc);
+    (void)close(w->fd);
+    hs_loop_free(w->loop);
+}
+
+static void
+messages_arrive_whole_and_in_order(void **state)
+{
+    (void)state;
+    struct world w;
+    struct side b = { .messages = 0 };
+    world_new(&w);
+    assert_int_equal(hs_ipc_new(w.loop, w.fd, &calls, &b, &b.ipc), 0);
+    assert_int_equal(hs_ipc_send(w.a.ipc, 5, 77, HS_VIEW("hello")), 0);
+    assert_int_equal(hs_ipc_send(w.a.ipc, 6, 78, (struct hs_view){ NULL, 0 }), 0);
+    turn(&w);
+    assert_int_equal(b.messages, 2);
+    assert_int_equal(b.type, 6);
+    assert_int_equal(b.number, 78);
+    assert_int_equal(b.n, 0);
+    static char big[HS_IPC_TEXT_MAX];
+    memset(big, 'x', sizeof big);
+    assert_int_equal(hs_ipc_send(b.ipc, 7, 1, (struct hs_view){ big, sizeof big }), 0);
+    turn(&w);
+    assert_int_equal(w.a.n, sizeof big);
+    assert_memory_equal(w.a.text, big, sizeof big);
+    assert_int_equal(hs_ipc_send(b.ipc, 7, 1, (struct hs_view){ big, sizeof big + 1 }), EMSGSIZE);
+    hs_ipc_free(b.ipc);
+    w.fd = -1;
+    turn(&w);
+    assert_int_equal(w.a.closed, 1);
+    assert_int_equal(hs_ipc_send(w.a.ipc, 1, 1, HS_VIEW("x")), EPIPE);
+    world_free(&w);
+}
+
+static void
+what_the_kernel_does_not_take_waits_up_to_a_limit(void **state)
+{
+    (void)state;
+    struct world w;
+    static char big[HS_IPC_TEXT_MAX], got[HS_IPC_TEXT_MAX + 8];
+    unsigned sent = 0, received = 0;
+    int err;
+    world_new(&w);
+    while ((err = hs_ipc_send(w.a.ipc, 1, sent, (struct hs_view){ big, sizeof big })) == 0) {
+        sent++;
+        assert_true(sent < 10000);
+    }
+    assert_int_equal(err, ENOBUFS);
+    assert_true(sent > HS_IPC_QUEUE_MAX / (HS_IPC_TEXT_MAX + 8));
+    while (received < sent) {
+        uint32_t number;
+        ssize_t n = recv(w.fd, got, sizeof got, MSG_DONTWAIT);
+        if (n < 0) {
+            assert_int_equal(errno, EAGAIN);
+            turn(&w);
+            continue;
+        }
+        assert_int_equal(n, sizeof got);
+        memcpy(&number, got + 4, 4);
+        assert_int_equal(number, received);
+        received++;
+    }
+    assert_int_equal(hs_ipc_send(w.a.ipc, 1, 0, HS_VIEW("again")), 0);
+    assert_int_equal(recv(w.fd, got, sizeof got, MSG_DONTWAIT), 8 + 5);
+    world_free(&w);
+}
+
+static void
+the_other_sides_end_is_told_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_new(&w);
+    (void)close(w.fd);
+    w.fd = -1;
+    turn(&w);
+    turn(&w);
+    assert_int_equal(w.a.closed, 1);
+    assert_int_equal(w.a.messages, 0);
+    world_free(&w);
+}
+
+static void
+what_is_no_message_ends_it(void **state)
+{
+    (void)state;
+    struct world w;
+    static const char garbage[3];
+    world_new(&w);
+    assert_int_equal(send(w.fd, garbage, sizeof garbage, 0), sizeof garbage);
+    turn(&w);
+    assert_int_equal(w.a.messages, 0);
+    assert_int_equal(w.a.closed, 1);
+    world_free(&w);
+
+    static char cut[HS_IPC_TEXT_MAX + 9];
+    world_new(&w);
+    assert_int_equal(send(w.fd, cut, sizeof cut, 0), sizeof cut);
+    turn(&w);
+    assert_int_equal(w.a.messages, 0);
+    assert_int_equal(w.a.closed, 1);
+    world_free(&w);
+}
+
+static void
+it_may_be_freed_in_its_own_call(void **state)
+{
+    (void)state;
+    struct world w;
+    static const char two[16];
+    world_new(&w);
+    w.a.free_in_message = true;
+    assert_int_equal(send(w.fd, two, sizeof two, 0), sizeof two);
+    assert_int_equal(send(w.fd, two, sizeof two, 0), sizeof two);
+    turn(&w);
+    assert_int_equal(w.a.messages, 1);
+    assert_int_equal(w.a.closed, 0);
+    hs_ipc_free(NULL);
+    world_free(&w);
+}
+
+static void
+scenario(void *arg)
+{
+    int *fds = arg;
+    struct side a = { .messages = 0 };
+    struct hs_loop *loop;
+    if (hs_loop_new(NULL, &loop) != 0) {
+        return;
+    }
+    if (hs_ipc_pair(fds) == 0) {
+        int err = hs_ipc_new(loop, fds[0], &calls, &a, &a.ipc);
+        for (int i = 0; i < 50 && err == 0; i++) {
+            static const char big[HS_IPC_TEXT_MAX];
+            err = hs_ipc_send(a.ipc, 1, 1, (struct hs_view){ big, sizeof big });
+        }
+        assert_true(err == 0 || err == ENOMEM);
+        if (a.ipc == NULL) {
+            (void)close(fds[0]);
+        }
+        hs_ipc_free(a.ipc);
+        (void)close(fds[1]);
+    }
+    hs_loop_free(loop);
+}
+
+static void
+threat_38_each_allocation_fails_once(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_true(alloc_fail_each(scenario, fds) > 10);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_arrive_whole_and_in_order),
+        cmocka_unit_test(what_the_kernel_does_not_take_waits_up_to_a_limit),
+        cmocka_unit_test(the_other_sides_end_is_told_once),
+        cmocka_unit_test(what_is_no_message_ends_it),
+        cmocka_unit_test(it_may_be_freed_in_its_own_call),
+        cmocka_unit_test(threat_38_each_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/* test_listen_socket.c - server/listen_socket.h: binding, sharing, errors. Ports are the kernel's to choose. */
+#include "server/listen_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int
+option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t n = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &n), 0);
+    return value;
+}
+
+static void
+a_socket_has_what_accepted_ones_inherit(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0", 1, 16, &s), 0);
+    assert_int_equal(s.lanes, 1);
+    assert_true(s.tcp);
+    assert_null(strstr(s.address, ":0"));
+    assert_int_equal(option(s.fds[0], SOL_SOCKET, SO_ACCEPTCONN), 1);
+    assert_int_equal(option(s.fds[0], SOL_SOCKET, SO_REUSEPORT), 0);
+    assert_int_equal(option(s.fds[0], IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(s.fds[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_true((fcntl(s.fds[0], F_GETFD) & FD_CLOEXEC) != 0);
+    assert_true((fcntl(s.fds[0], F_GETFL) & O_NONBLOCK) != 0);
+    hs_listen_socket_close(&s, true);
+    assert_null(s.fds);
+}
+
+static void
+lanes_share_one_address(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    assert_int_equal(hs_listen_socket_open("[::1]:0", 3, 16, &s), 0);
+    assert_int_equal(s.lanes, 3);
+    for (size_t i = 0; i < 3; i++) {
+        struct sockaddr_in6 a;
+        socklen_t n = sizeof a;
+        char text[80];
+        assert_int_equal(getsockname(s.fds[i], (struct sockaddr *)&a, &n), 0);
+        (void)snprintf(text, sizeof text, "[::1]:%u", ntohs(a.sin6_port));
+        assert_string_equal(text, s.address);
+        assert_int_equal(option(s.fds[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
+    }
+    hs_listen_socket_close(&s, true);
+}
+
+static void
+ruling_22_an_address_in_use_is_an_error_shared_or_not(void **state)
+{
+    (void)state;
+    struct hs_listen_socket first, second;
+    for (size_t lanes = 1; lanes <= 2; lanes++) {
+        assert_int_equal(hs_listen_socket_open("127.0.0.1:0", lanes, 16, &first), 0);
+        assert_int_equal(hs_listen_socket_open(first.address, 1, 16, &second), EADDRINUSE);
+        assert_int_equal(hs_listen_socket_open(first.address, 2, 16, &second), EADDRINUSE);
+        hs_listen_socket_close(&first, true);
+    }
+}
+
+static void
+a_unix_socket_is_one_lane_with_a_file(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    char dir[] = "/tmp/test-listen-socket-XXXXXX", address[64];
+    struct stat st;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(address, sizeof address, "unix:%s/s", dir);
+    assert_int_equal(hs_listen_socket_open(address, 4, 16, &s), 0);
+    assert_int_equal(s.lanes, 1);
+    assert_false(s.tcp);
+    assert_string_equal(s.address, address);
+    struct hs_listen_socket copy = s; /* as a forked worker has it */
+    copy.fds = malloc(sizeof *copy.fds);
+    assert_non_null(copy.fds);
+    copy.fds[0] = dup(s.fds[0]);
+    hs_listen_socket_close(&copy, false);
+    assert_int_equal(stat(address + 5, &st), 0);
+    hs_listen_socket_close(&s, true);
+    assert_int_equal(stat(address + 5, &st), -1);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void
+errors_are_explained(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    char text[200];
+    assert_int_equal(hs_listen_socket_open("nonsense", 1, 16, &s), EINVAL);
+    hs_listen_socket_explain("nonsense", EINVAL, text, sizeof text);
+    assert_string_equal(text, "cannot listen at 'nonsense': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)");
+    hs_listen_socket_explain("80", EADDRINUSE, text, sizeof text);
+    assert_string_equal(text, "cannot listen at 80: the address is in use by another server");
+    hs_listen_socket_explain("unix:/x", EEXIST, text, sizeof text);
+    assert_string_equal(text, "cannot listen at unix:/x: the file exists and is not a socket");
+    hs_listen_socket_explain("80", EACCES, text, sizeof text);
+    assert_string_equal(text, "cannot listen at 80: Permission denied");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_socket_has_what_accepted_ones_inherit),
+        cmocka_unit_test(lanes_share_one_address),
+        cmocka_unit_test(ruling_22_an_address_in_use_is_an_error_shared_or_not),
+        cmocka_unit_test(a_unix_socket_is_one_lane_with_a_file),
+        cmocka_unit_test(errors_are_explained),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
