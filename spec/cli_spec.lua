@@ -367,7 +367,7 @@ print(p.returncode, port, flush=True)']])
     end)
 
     it("replaces the socket file of a server that died, not of one that lives", function()
-      local pid = serve("app --listen unix:s")
+      local pid = serve("app --workers 0 --listen unix:s")
       local status, out = sh('timeout 20 "$httpsrv" serve app --listen unix:s')
       assert.equal(1, status)
       assert.truthy(out:find("cannot listen at unix:s: the address is in use", 1, true), out)
@@ -436,10 +436,10 @@ print("returned", p.returncode)']])
     end)
 
     it("takes the scripts anew at SIGHUP, and finishes what it has begun", function()
-      local pid = serve("app --listen unix:s")
+      local pid = serve("app --listen unix:s --workers 0")
       local _, out = sh([[
         curl -s --unix-socket s http://h/slow >answer & client=$!
-        sleep 0.1
+        for i in $(seq 1000); do [ -e begun ] && break; sleep 0.01; done
         echo 'require("httpsrv").register("GET", "/new", function(sess) sess:response_append "new " end)' >app/new.lua
         kill -HUP ]] .. pid .. [[
 
@@ -471,6 +471,17 @@ print("returned", p.returncode)']])
         assert.truthy(out:find("HTTP/1.1 200 OK\r\n", 1, true), out)
         assert.truthy(out:find("Connection: close\r\n", 1, true), out)
         assert.truthy(out:find("\r\n\r\nslow\n", 1, true), out)
+      end)
+    end
+
+    for _, workers in ipairs({ 0, 2 }) do
+      it("loads the scripts anew after SIGHUP, with --workers " .. workers .. " (ruling 19)", function()
+        local pid = serve("app --listen unix:s --workers " .. workers)
+        file("app/hello.lua", hello:gsub("hello\\n", "anew\\n"))
+        sh("kill -HUP " .. pid .. "; for i in $(seq 1000); do grep -q reloaded log && break; sleep 0.01; done; sleep 0.1")
+        assert.equal("anew\n", select(2, sh("curl -s --unix-socket s http://h/hello")))
+        sh("kill " .. pid)
+        assert.truthy(gone(pid))
       end)
     end
 

@@ -83,8 +83,10 @@ hs_command_ctl(const struct hs_command *self, int argc, char **argv)
         } else if (strcmp(argv[i], "--control") == 0) {
             hs_command_complain("%s: --control needs a value: PATH", self->name);
             return HS_EXIT_USAGE;
+        } else if (strcmp(argv[i], "--worker") == 0) {
+            break; /* the server's to look at */
         } else {
-            hs_command_complain("%s: unknown option %s; the only one is --control PATH", self->name, argv[i]);
+            hs_command_complain("%s: unknown option %s; there are --control PATH and, after it, --worker N", self->name, argv[i]);
             return HS_EXIT_USAGE;
         }
     }

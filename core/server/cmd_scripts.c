@@ -1,4 +1,5 @@
-/* cmd_scripts.c - httpsrv check and httpsrv routes: load scripts to look at them. Nothing is served and nothing goes live. */
+/* cmd_scripts.c - httpsrv check and httpsrv routes, and the trial before a reload: load scripts to look at them. Nothing is served and nothing
+ * goes live. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct look {
     struct hs_session_env *env;
     struct hs_dispatch *dispatch;
     struct hs_scripts scripts;
-    FILE *to;           /* where problems are written */
+    FILE *to;           /* where problems are written; NULL: the log */
     bool globals;       /* writes to globals are told as well */
     const char *prefix; /* before each problem */
     size_t problems;
@@ -26,8 +27,12 @@ struct look {
 static void
 tell(struct look *k, const char *message)
 {
-    fflush(stdout);
-    fprintf(k->to, "%s%s\n", k->prefix, message);
+    if (k->to == NULL) {
+        hs_log(HS_LOG_ERROR, "%s%s", k->prefix, message);
+    } else {
+        fflush(stdout);
+        fprintf(k->to, "%s%s\n", k->prefix, message);
+    }
     k->problems++;
 }
 
@@ -270,4 +275,26 @@ hs_command_routes(const struct hs_command *self, int argc, char **argv)
     struct look k = { .to = stderr, .globals = false, .prefix = "httpsrv: " };
 
     return look(self, argc, argv, &k, report_routes);
+}
+
+/* --- before a reload --- */
+
+int
+hs_command_trial(const struct hs_settings *settings, const char *path)
+{
+    struct look k = { .to = NULL, .globals = false, .prefix = "" };
+
+    int err = hs_settings_copy(&k.settings, settings);
+    if (err == 0) {
+        err = hs_scripts_find(path, &k.place);
+    }
+    if (err == 0) {
+        err = load_all(&k);
+    }
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "cannot load %s: %s", path, strerror(err));
+    }
+    int status = err != 0 || k.problems != 0 ? HS_EXIT_FAILED : HS_EXIT_OK;
+    take_apart(&k);
+    return status;
 }

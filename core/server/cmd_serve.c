@@ -93,7 +93,7 @@ start_and_run(struct httpsrv_server *server, const char *path)
         hs_server_show_requests(server, STDERR_FILENO);
     }
     int err = httpsrv_server_start(server, path);
-    if (err == 0 && hs_process_watch(server, &process) != 0) {
+    if (err == 0 && hs_process_watch(hs_server_loop(server), &hs_process_server, server, &process) != 0) {
         hs_command_complain("out of memory");
         return HS_EXIT_FAILED;
     }

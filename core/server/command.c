@@ -27,7 +27,7 @@ static const struct hs_command commands[] = {
       "As lua(1): options -e CODE, -l NAME and -v come before FILE, which may be left out after them;\n"
       "- reads the script from stdin. The arguments are in the global table arg.\n",
       HS_OPTIONS_NONE, hs_command_lua },
-    { "ctl", "[--control PATH] COMMAND [ARG]...", "have a running server carry out a command",
+    { "ctl", "[--control PATH] [--worker N] COMMAND [ARG]...", "have a running server carry out a command",
       "'httpsrv ctl help' lists the commands that a server knows, those of its scripts among them.\n"
       "Without --control the server of this user is asked that listens in $XDG_RUNTIME_DIR/httpsrv,\n"
       "or else in /tmp/httpsrv-UID; when there are several, one must be named.\n"

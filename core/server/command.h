@@ -49,6 +49,9 @@ int hs_command_check_settings(const struct hs_settings *settings, const char *fi
 /* The one operand that names a directory or file; NULL: complained about. */
 const char *hs_command_path(const struct hs_command *self, const struct hs_command_line *line);
 
+/* Loads the scripts of path as the command check does, and logs their problems; for a process that can be thrown away. An exit status. */
+int hs_command_trial(const struct hs_settings *settings, const char *path);
+
 /* The commands. */
 int hs_command_serve(const struct hs_command *self, int argc, char **argv);
 /* As above. */

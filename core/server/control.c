@@ -522,6 +522,12 @@ hs_control_free(struct hs_control *c)
     free(c);
 }
 
+void
+hs_control_disown(struct hs_control *c)
+{
+    c->file.path[0] = '\0';
+}
+
 const char *
 hs_control_path(const struct hs_control *c)
 {

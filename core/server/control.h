@@ -42,6 +42,8 @@ int hs_control_new(struct hs_loop *loop, const char *path, hs_control_func *run,
 /* Closes and removes the socket; connections are closed, commands that are being carried out are told that their client is gone and must
  * be ended all the same, later if need be. NULL is ignored. Not from within run or a callback of a call that has not been ended. */
 void hs_control_free(struct hs_control *c);
+/* In a child after fork(2): the socket's file is the parent's to remove. */
+void hs_control_disown(struct hs_control *c);
 /* Where it listens. Borrowed. */
 const char *hs_control_path(const struct hs_control *c);
 /* Connections that are open. */

@@ -1,9 +1,9 @@
 /* master.c - the process that supervises workers.
  *
- * Forking happens between turns of the loop, never within a callback: the child takes its copy of everything apart (leave()) without a trace in the
+ * Forking happens between turns of the loop, never within a callback: the child takes its copy of everything apart (master_leave) without a trace in the
  * parent, and then is a worker. The first worker loads alone; when it fails, so does the start. Later ones are
  * replaced whatever happens, with a growing pause when they do not live. */
-#include "server/master.h"
+#include "server/master_int.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,13 +16,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "httpsrv/server.h"
-#include "server/ipc.h"
 #include "server/command.h"
-#include "server/message.h"
-#include "server/worker.h"
-
-enum { N_SIGNALS = 3 };
-static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGCHLD };
 
 #define LOOK (500 * HS_MSEC)
 #define LIVED (250 * HS_MSEC)        /* who dies sooner is given a pause before the next */
@@ -31,34 +25,6 @@ static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGCHLD };
 #define KILL_GRACE (15 * HS_SEC)     /* beyond drain-timeout, for workers that do not end */
 #define KILL_GRACE_AT_ONCE (5 * HS_SEC)
 #define CLOSE_AFTER (20 * HS_MSEC)   /* draining: our copies of the sockets go a little before the workers', who accept what waits */
-
-struct slot {
-    struct master *m;
-    size_t index;
-    pid_t pid; /* 0: none */
-    struct hs_ipc *channel;
-    struct hs_timer again; /* the pause before a new worker */
-    int64_t pause;
-    bool due; /* to be forked */
-};
-
-struct master {
-    const struct hs_settings *settings;
-    const char *path;
-    struct hs_loop *loop;
-    struct hs_page *page;
-    struct hs_listen_socket *sockets;
-    size_t nsockets;
-    struct slot *slots;
-    size_t nslots;
-    struct event *signals[N_SIGNALS];
-    struct hs_timer look, close_later;
-    bool serving; /* the first worker has been ready */
-    bool announced, draining, at_once, killed;
-    size_t ready;
-    int64_t kill_at; /* loop time; 0: not yet */
-    int status;
-};
 
 /* --- the sockets --- */
 
@@ -98,13 +64,11 @@ close_sockets(struct master *m, bool ours)
 
 /* --- telling workers --- */
 
-static void
-tell_all(struct master *m, enum hs_message type)
+void
+master_tell(struct slot *s, enum hs_message type)
 {
-    for (size_t i = 0; i < m->nslots; i++) {
-        if (m->slots[i].channel != NULL) {
-            (void)hs_ipc_send(m->slots[i].channel, type, 0, (struct hs_view){ NULL, 0 });
-        }
+    if (s->ipc != NULL) {
+        (void)hs_ipc_send(s->ipc, type, 0, (struct hs_view){ NULL, 0 }); /* one that is gone is told by the channel */
     }
 }
 
@@ -144,7 +108,10 @@ stop(struct master *m, bool at_once)
         hs_timer_cancel(&m->slots[i].again);
         m->slots[i].due = false;
     }
-    tell_all(m, at_once ? HS_MESSAGE_STOP : HS_MESSAGE_DRAIN);
+    master_reload_end(m);
+    for (size_t i = 0; i < m->nslots; i++) {
+        master_tell(&m->slots[i], at_once ? HS_MESSAGE_STOP : HS_MESSAGE_DRAIN);
+    }
     if (at_once || hs_timer_set(&m->close_later, CLOSE_AFTER) != 0) {
         close_sockets(m, true);
     }
@@ -184,21 +151,36 @@ announce(struct master *m, struct hs_view routes)
     hs_buf_fini(&b);
 }
 
+static bool
+all_are_ready(const struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        if (!m->slots[i].ready) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 worker_is_ready(struct slot *s, struct hs_view routes)
 {
     struct master *m = s->m;
 
     hs_log(HS_LOG_INFO, "worker %zu (%d) serves", s->index, (int)s->pid);
+    s->ready = true;
     if (!m->serving) {
         m->serving = true;
         for (size_t i = 0; i < m->nslots; i++) {
             m->slots[i].due = m->slots[i].pid == 0 && !m->draining;
         }
     }
-    if (!m->announced && ++m->ready == m->nslots) {
+    if (!m->announced && all_are_ready(m)) {
         m->announced = true;
         announce(m, routes);
+        if (m->reload.wanted) {
+            master_reload_begin(m);
+        }
     }
 }
 
@@ -221,30 +203,38 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
 {
     struct slot *s = arg;
 
-    (void)number;
-    switch ((enum hs_message)type) {
+    switch (type) {
     case HS_MESSAGE_READY:
         worker_is_ready(s, text);
         break;
     case HS_MESSAGE_FAILED:
         worker_failed(s, text);
         break;
-    case HS_MESSAGE_DRAIN:
-    case HS_MESSAGE_STOP:
+    case HS_MESSAGE_PREPARED:
+        master_reload_answer(s, true, NULL);
+        break;
+    case HS_MESSAGE_UNPREPARED:
+        master_reload_answer(s, false, &text);
+        break;
+    case HS_MESSAGE_OUTPUT:
+    case HS_MESSAGE_ENDED:
+        master_control_message(s, (enum hs_message)type, number, text);
+        break;
+    default: /* a master's to say */
         break;
     }
 }
 
 static void
-on_channel_closed(void *arg)
+on_ipc_closed(void *arg)
 {
     struct slot *s = arg;
 
-    hs_ipc_free(s->channel); /* the process follows, and is waited for */
-    s->channel = NULL;
+    hs_ipc_free(s->ipc); /* the process follows, and is waited for */
+    s->ipc = NULL;
 }
 
-static const struct hs_ipc_calls channel_calls = { on_message, on_channel_closed };
+static const struct hs_ipc_calls ipc_calls = { on_message, on_ipc_closed };
 
 static void
 log_death(const struct slot *s, int wait_status, uint64_t connections)
@@ -279,8 +269,11 @@ worker_is_gone(struct slot *s, int wait_status)
     bool served = atomic_load(&p->state) != HS_WORKER_STARTING;
     int64_t pause = next_pause(s, hs_page_now() - atomic_load(&p->started), served);
 
-    hs_ipc_free(s->channel);
-    s->channel = NULL;
+    hs_ipc_free(s->ipc);
+    s->ipc = NULL;
+    s->ready = false;
+    master_reload_answer(s, false, NULL);
+    master_control_gone(s);
     if (m->draining) {
         s->pid = 0;
         hs_page_leave(m->page, s->index);
@@ -310,6 +303,7 @@ reap(struct master *m)
             worker_is_gone(s, status);
         }
     }
+    master_reload_reap(m);
 }
 
 /* Workers whose loop has stood still for too long, and have not ended by themselves; and those that do not end when told to. */
@@ -340,75 +334,106 @@ on_look(void *arg)
 /* --- signals --- */
 
 static void
-on_signal(evutil_socket_t number, short what, void *arg)
+on_child(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    reap(arg);
+}
+
+static bool
+is_stopping(void *arg)
 {
     struct master *m = arg;
 
-    (void)what;
-    if (number == SIGCHLD) {
-        reap(m);
-        return;
-    }
-    if (m->draining) {
-        stop(m, true);
-        return;
-    }
+    return m->draining;
+}
+
+static void
+drain(void *arg, const char *why)
+{
+    struct master *m = arg;
     uint64_t connections = hs_page_total(m->page, HS_COUNT_OPEN_CONNECTIONS);
+
     if (connections != 0) {
         hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%" PRIu64 ") have ended, or after drain-timeout; a second signal stops at once",
-               number == SIGINT ? "SIGINT" : "SIGTERM", connections);
+               why, connections);
     }
     stop(m, false);
 }
 
-static void
-free_signals(struct master *m)
+void
+master_drain(struct master *m)
 {
-    for (int i = 0; i < N_SIGNALS; i++) {
-        if (m->signals[i] != NULL) {
-            event_free(m->signals[i]);
-            m->signals[i] = NULL;
-        }
-    }
+    stop(m, false);
 }
+
+static void
+stop_at_once(void *arg)
+{
+    stop(arg, true);
+}
+
+static void
+reload(void *arg)
+{
+    master_reload_begin(arg);
+}
+
+static const struct hs_process_calls process_calls = { is_stopping, drain, stop_at_once, reload };
 
 static int
 watch_signals(struct master *m)
 {
-    for (int i = 0; i < N_SIGNALS; i++) {
-        m->signals[i] = event_new(hs_loop_base(m->loop), watched[i], EV_SIGNAL | EV_PERSIST, on_signal, m);
-        if (m->signals[i] == NULL || event_add(m->signals[i], NULL) != 0) {
-            return ENOMEM;
-        }
+    m->child = event_new(hs_loop_base(m->loop), SIGCHLD, EV_SIGNAL | EV_PERSIST, on_child, m);
+    if (m->child == NULL || event_add(m->child, NULL) != 0) {
+        return ENOMEM;
     }
-    return 0;
+    return hs_process_watch(m->loop, &process_calls, m, &m->process);
 }
 
-/* The loop and all that is on it. */
+/* The loop and all that is on it, but the control socket. */
 static void
 free_loop(struct master *m)
 {
-    free_signals(m);
+    if (m->child != NULL) {
+        event_free(m->child);
+    }
+    hs_process_unwatch(m->process);
+    master_reload_end(m);
     hs_timer_cancel(&m->look);
     hs_timer_cancel(&m->close_later);
     for (size_t i = 0; i < m->nslots; i++) {
-        hs_ipc_free(m->slots[i].channel);
         hs_timer_cancel(&m->slots[i].again);
     }
     hs_loop_free(m->loop);
     m->loop = NULL;
 }
 
+static void
+free_ipcs(struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        hs_ipc_free(m->slots[i].ipc);
+        m->slots[i].ipc = NULL;
+    }
+}
+
 /* --- forking --- */
 
-/* In the child: gives up all that is the master's, but the sockets and the page. 0 or errno. */
-static int
-leave(struct master *m)
+int
+master_leave(struct master *m)
 {
     int err = hs_loop_after_fork(m->loop);
     if (err != 0) {
         return err;
     }
+    m->reload.trial = 0; /* the master's to kill */
+    for (size_t i = 0; i < m->nsockets; i++) {
+        m->sockets[i].file.path[0] = '\0'; /* and to remove */
+    }
+    free_ipcs(m); /* first: nobody can be told anything from here */
+    master_control_leave(m);
     free_loop(m);
     return 0;
 }
@@ -428,7 +453,7 @@ be_worker(struct master *m, size_t index, int channel)
     };
 
     atomic_store(&hs_page_slot(m->page, index)->pid, getpid());
-    int err = leave(m);
+    int err = master_leave(m);
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "worker %zu cannot begin: %s", index, strerror(err));
         _exit(HS_EXIT_FAILED);
@@ -442,7 +467,7 @@ adopt_worker(struct slot *s, pid_t pid, int channel)
 {
     s->pid = pid;
     atomic_store(&hs_page_slot(s->m->page, s->index)->pid, pid);
-    int err = hs_ipc_new(s->m->loop, channel, &channel_calls, s, &s->channel);
+    int err = hs_ipc_new(s->m->loop, channel, &ipc_calls, s, &s->ipc);
     if (err != 0) {
         (void)close(channel);
         (void)kill(pid, SIGKILL);
@@ -505,6 +530,9 @@ supervise(struct master *m)
                 return;
             }
         }
+        if (master_reload_fork(m)) {
+            return;
+        }
         if ((!m->draining || count_workers(m) != 0) && hs_loop_turn(m->loop, true) != 0) {
             hs_log(HS_LOG_ERROR, "the event loop failed");
             m->status = HS_EXIT_FAILED;
@@ -527,6 +555,7 @@ make(struct master *m)
     }
     hs_timer_init(&m->look, m->loop, on_look, m);
     hs_timer_init(&m->close_later, m->loop, on_close_later, m);
+    master_reload_init(m);
     for (size_t i = 0; i < m->nslots; i++) {
         m->slots[i] = (struct slot){ .m = m, .index = i };
         hs_timer_init(&m->slots[i].again, m->loop, on_again, &m->slots[i]);
@@ -539,6 +568,8 @@ static void
 unmake(struct master *m)
 {
     if (m->loop != NULL) {
+        free_ipcs(m);
+        master_control_close(m);
         free_loop(m);
     }
     hs_page_free(m->page);
@@ -555,7 +586,7 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     if (err != 0) {
         hs_command_complain("cannot start: %s", strerror(err));
         m.status = HS_EXIT_FAILED;
-    } else if (open_sockets(&m) != 0) {
+    } else if (open_sockets(&m) != 0 || master_control_open(&m) != 0) {
         m.status = HS_EXIT_FAILED;
     } else {
         supervise(&m);

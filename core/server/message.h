@@ -6,10 +6,19 @@ enum hs_message {
     /* from the master */
     HS_MESSAGE_DRAIN = 1, /* stop accepting, finish what runs, end */
     HS_MESSAGE_STOP,      /* end at once */
+    HS_MESSAGE_PREPARE,   /* load the scripts anew, beside those that serve */
+    HS_MESSAGE_COMMIT,    /* what was prepared takes over */
+    HS_MESSAGE_ABANDON,   /* what was prepared is dropped */
+    HS_MESSAGE_COMMAND,   /* carry out a control command; number: which; text: its words, each with a NUL behind it */
+    HS_MESSAGE_CANCEL,    /* whoever gave that command is gone */
 
     /* from a worker */
     HS_MESSAGE_READY = 64, /* it serves; text: how many routes, as a decimal number */
     HS_MESSAGE_FAILED,     /* it could not load; text: why. It ends by itself */
+    HS_MESSAGE_PREPARED,   /* scripts are loaded, beside those that serve */
+    HS_MESSAGE_UNPREPARED, /* they could not be; text: why. Nothing has changed */
+    HS_MESSAGE_OUTPUT,     /* of a command; text: 'O' or 'E', then what it has written */
+    HS_MESSAGE_ENDED,      /* a command is over; text: its exit status, one byte */
 };
 
 #endif

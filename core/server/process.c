@@ -1,4 +1,4 @@
-/* process.c - the process around a server that the command runs: signals, the terminal, limits.
+/* process.c - the process around a server, or a master, that the command runs: signals, the terminal, limits.
  * Signals come through libevent, whose handlers run in the loop, not in signal context; children get the default actions back at exec.
  * HUP means two things: reload, and, from a controlling terminal that goes away, that the user has left. Which one it is shows in whether the
  * terminal is still there. A terminal that is merely open sends nothing as it goes, so it is looked at once a second. */
@@ -19,7 +19,8 @@ enum { N_SIGNALS = 3 };
 static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
 
 struct hs_process {
-    struct httpsrv_server *server;
+    const struct hs_process_calls *calls;
+    void *arg;
     struct event *events[N_SIGNALS];
     struct hs_timer look; /* at the terminal */
     int terminal;         /* descriptor, -1: none */
@@ -40,17 +41,9 @@ hs_process_raise_limits(void)
 static void
 drain(struct hs_process *p, const char *why)
 {
-    size_t connections, requests;
-
-    if (hs_server_stopping(p->server)) {
-        return;
+    if (!p->calls->stopping(p->arg)) {
+        p->calls->drain(p->arg, why);
     }
-    hs_server_live(p->server, &connections, &requests);
-    if (connections != 0) {
-        hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%zu) have ended, or after drain-timeout; a second signal stops at once",
-               why, connections);
-    }
-    httpsrv_server_stop(p->server, 0);
 }
 
 /* --- the terminal --- */
@@ -99,8 +92,8 @@ on_hangup(struct hs_process *p)
 {
     if (has_lost_terminal(p)) { /* which may send several as it goes */
         drain(p, "SIGHUP");
-    } else if (httpsrv_server_reload(p->server) != 0) {
-        hs_log(HS_LOG_NOTICE, "SIGHUP: no reload: %s", httpsrv_server_error(p->server));
+    } else {
+        p->calls->reload(p->arg);
     }
 }
 
@@ -112,8 +105,8 @@ on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (number == SIGHUP) {
         on_hangup(p);
-    } else if (hs_server_stopping(p->server)) {
-        httpsrv_server_stop(p->server, 1);
+    } else if (p->calls->stopping(p->arg)) {
+        p->calls->stop(p->arg);
     } else {
         drain(p, number == SIGINT ? "SIGINT" : "SIGTERM");
     }
@@ -128,15 +121,15 @@ is_ignored(int number)
 }
 
 int
-hs_process_watch(struct httpsrv_server *server, struct hs_process **out)
+hs_process_watch(struct hs_loop *loop, const struct hs_process_calls *calls, void *arg, struct hs_process **out)
 {
     struct hs_process *p = calloc(1, sizeof *p);
-    struct hs_loop *loop = hs_server_loop(server);
 
     if (p == NULL) {
         return ENOMEM;
     }
-    p->server = server;
+    p->calls = calls;
+    p->arg = arg;
     p->terminal = -1;
     if (!is_ignored(SIGHUP)) { /* else the terminal may go, and a hang-up is somebody's wish to reload */
         p->terminal = isatty(STDIN_FILENO) ? STDIN_FILENO : isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
@@ -172,3 +165,40 @@ hs_process_unwatch(struct hs_process *p)
     hs_timer_cancel(&p->look);
     free(p);
 }
+
+/* --- a server in the process --- */
+
+static bool
+server_is_stopping(void *server)
+{
+    return hs_server_stopping(server);
+}
+
+static void
+drain_server(void *server, const char *why)
+{
+    size_t connections, requests;
+
+    hs_server_live(server, &connections, &requests);
+    if (connections != 0) {
+        hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%zu) have ended, or after drain-timeout; a second signal stops at once",
+               why, connections);
+    }
+    httpsrv_server_stop(server, 0);
+}
+
+static void
+stop_server(void *server)
+{
+    httpsrv_server_stop(server, 1);
+}
+
+static void
+reload_server(void *server)
+{
+    if (httpsrv_server_reload(server) != 0) {
+        hs_log(HS_LOG_NOTICE, "SIGHUP: no reload: %s", httpsrv_server_error(server));
+    }
+}
+
+const struct hs_process_calls hs_process_server = { server_is_stopping, drain_server, stop_server, reload_server };

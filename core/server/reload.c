@@ -252,6 +252,9 @@ fail(struct httpsrv_server *s, int err)
     }
     hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was: %s", s->error);
     tell(s, err);
+    if (s->reload.prepared != NULL) {
+        s->reload.prepared(s->reload.prepared_arg, err);
+    }
 }
 
 static void
@@ -289,20 +292,14 @@ begin(struct httpsrv_server *s)
     }
 }
 
-/* What was loading has been loaded, or has failed. */
+/* What has been loaded becomes current. */
 static void
-complete(struct httpsrv_server *s)
+take_over(struct httpsrv_server *s)
 {
     struct server_reload *r = &s->reload;
-
-    r->loading = r->loaded = false;
-    if (r->err != 0) {
-        hs_scripts_drop(&r->next, true);
-        fail(s, r->err);
-        return;
-    }
     struct hs_scripts before = s->scripts;
     struct former *place = r->place;
+
     s->scripts = r->next;
     r->next = (struct hs_scripts){ .generation = NULL };
     r->place = NULL;
@@ -310,6 +307,52 @@ complete(struct httpsrv_server *s)
     hs_log(HS_LOG_NOTICE, "reloaded: generation %lu, %zu routes", hs_generation_id(s->scripts.generation), hs_generation_count(s->scripts.generation));
     retire(s, place, before);
     tell(s, 0);
+}
+
+/* What was loading has been loaded, or has failed. */
+static void
+complete(struct httpsrv_server *s)
+{
+    struct server_reload *r = &s->reload;
+    int err = r->err;
+
+    r->loaded = false;
+    r->loading = r->held = err == 0 && r->prepared != NULL;
+    if (err != 0) {
+        hs_scripts_drop(&r->next, true);
+        fail(s, err);
+    } else if (r->held) {
+        r->prepared(r->prepared_arg, 0);
+    } else {
+        take_over(s);
+    }
+}
+
+void
+hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg, int err), void *arg)
+{
+    s->reload.prepared = prepared;
+    s->reload.prepared_arg = arg;
+}
+
+void
+hs_server_decide_reload(struct httpsrv_server *s, bool goes_live)
+{
+    struct server_reload *r = &s->reload;
+
+    if (!r->held) {
+        return;
+    }
+    r->held = r->loading = false;
+    if (goes_live) {
+        take_over(s);
+    } else {
+        hs_scripts_drop(&r->next, true);
+        free(r->place);
+        r->place = NULL;
+        tell(s, ECANCELED);
+    }
+    hs_defer(s->loop, &r->soon);
 }
 
 static void
@@ -390,7 +433,7 @@ server_reload_cancel(struct httpsrv_server *s)
     hs_scripts_drop(&r->next, true);
     free(r->place);
     r->place = NULL;
-    r->loading = r->loaded = r->wanted = false;
+    r->loading = r->loaded = r->held = r->wanted = false;
     TAILQ_CONCAT(&r->current, &r->later, link);
     if (told) {
         tell(s, ECANCELED);

@@ -23,6 +23,9 @@ struct server_reload {
     struct former *place;   /* for the current generation, once next takes over: made before anything is begun */
     bool loading;
     bool loaded; /* with err */
+    bool held;   /* loaded well, and waits for the decision */
+    void (*prepared)(void *arg, int err); /* NULL: what has loaded takes over by itself */
+    void *prepared_arg;
     int err;
     bool wanted;                     /* one more, when nothing is in the way */
     struct server_reload_waiters current, later; /* for the one under way, for the one that is wanted */

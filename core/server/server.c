@@ -473,6 +473,12 @@ hs_server_show_requests(struct httpsrv_server *s, int fd)
     }
 }
 
+struct hs_lua_runtime *
+hs_server_runtime(struct httpsrv_server *s)
+{
+    return s->state >= SERVER_SERVING && s->state < SERVER_STOPPED ? s->scripts.runtime : NULL;
+}
+
 size_t
 hs_server_routes(struct httpsrv_server *s)
 {

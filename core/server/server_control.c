@@ -3,6 +3,7 @@
 #include "server/server_control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -215,13 +216,13 @@ is_none(const char *path)
 
 /* The socket that httpsrv serve has when nothing is said: going without it is no error. */
 static int
-open_default(struct httpsrv_server *s)
+open_default(struct hs_loop *loop, hs_control_func *run_it, void *arg, struct hs_control **out)
 {
     char path[HS_CONTROL_PATH_MAX];
 
     int err = hs_control_default_path(path);
     if (err == 0) {
-        err = hs_control_new(s->loop, path, run, s, &s->control);
+        err = hs_control_new(loop, path, run_it, arg, out);
     }
     if (err != 0) {
         char dir[HS_CONTROL_PATH_MAX] = "";
@@ -231,32 +232,51 @@ open_default(struct httpsrv_server *s)
     return err == ENOMEM ? err : 0;
 }
 
+static void
+explain(const char *path, int err, char *why, size_t size)
+{
+    switch (err) {
+    case EPERM:
+        (void)snprintf(why, size, "control: the directory of %s must be one's own, and not writable by others", path);
+        break;
+    case EADDRINUSE:
+        (void)snprintf(why, size, "control: another server listens at %s", path);
+        break;
+    case EEXIST:
+        (void)snprintf(why, size, "control: %s exists and is not a socket", path);
+        break;
+    case EINVAL:
+        (void)snprintf(why, size, "control: the path is too long for a socket: %s", path);
+        break;
+    default:
+        (void)snprintf(why, size, "control: cannot listen at %s: %s", path, strerror(err));
+        break;
+    }
+}
+
+int
+hs_server_control_listen(struct hs_loop *loop, const char *path, bool use_default, hs_control_func *run_it, void *arg, struct hs_control **out,
+                         char *why, size_t size)
+{
+    int err = 0;
+
+    *out = NULL;
+    if (path == NULL) {
+        err = use_default ? open_default(loop, run_it, arg, out) : 0;
+        path = "a path of its own";
+    } else if (!is_none(path)) {
+        err = hs_control_new(loop, path, run_it, arg, out);
+    }
+    if (err != 0) {
+        explain(path, err, why, size);
+    }
+    return err;
+}
+
 int
 server_control_open(struct httpsrv_server *s)
 {
-    const char *path = s->settings.control;
-
-    if (path == NULL) {
-        return s->default_control ? open_default(s) : 0;
-    }
-    if (is_none(path)) {
-        return 0;
-    }
-    int err = hs_control_new(s->loop, path, run, s, &s->control);
-    switch (err) {
-    case 0:
-        return 0;
-    case EPERM:
-        return server_fail(s, err, "control: the directory of %s must be one's own, and not writable by others", path);
-    case EADDRINUSE:
-        return server_fail(s, err, "control: another server listens at %s", path);
-    case EEXIST:
-        return server_fail(s, err, "control: %s exists and is not a socket", path);
-    case EINVAL:
-        return server_fail(s, err, "control: the path is too long for a socket: %s", path);
-    default:
-        return server_fail(s, err, "control: cannot listen at %s: %s", path, strerror(err));
-    }
+    return hs_server_control_listen(s->loop, s->settings.control, s->default_control, run, s, &s->control, s->error, sizeof s->error);
 }
 
 void

@@ -2,7 +2,16 @@
 #ifndef HS_SERVER_SERVER_CONTROL_H
 #define HS_SERVER_SERVER_CONTROL_H
 
+#include <stdbool.h>
+
+#include "server/control.h"
+
 struct httpsrv_server;
+
+/* Opens a control socket. path: of the setting "control"; "none": there shall be none, *out is NULL; NULL: one in the user's directory when use_default,
+ * which does without if that cannot be had. run, arg: as hs_control_new. 0; an errno value, with why (size bytes) for people. */
+int hs_server_control_listen(struct hs_loop *loop, const char *path, bool use_default, hs_control_func *run, void *arg, struct hs_control **out,
+                             char *why, size_t size);
 
 /* Opens the socket that the setting "control" names; without it that of hs_server_use_default_control, or none. 0; an errno value, with
  * httpsrv_server_error saying what is wrong. */

@@ -3,6 +3,7 @@
 #define HS_SERVER_SERVER_INT_H
 
 #include "httpsrv/server.h"
+#include "bindings/runtime.h"
 #include "io/loop.h"
 #include "server/listeners.h"
 #include "server/settings.h"
@@ -21,6 +22,13 @@ void hs_server_use_test_clock(struct httpsrv_server *s);
 void hs_server_use_default_control(struct httpsrv_server *s);
 /* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
+/* From now on what a reload has loaded does not take over by itself: prepared is called, from the loop, with 0, or with what made it fail (the former
+ * generation stays, as always). After 0 it waits for hs_server_decide_reload. */
+void hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg, int err), void *arg);
+/* Whether the generation that waits takes over, or is dropped. Does nothing when none waits. */
+void hs_server_decide_reload(struct httpsrv_server *s, bool take_over);
+/* The Lua state that serves now; NULL: there is none, or it is still being loaded. Borrowed until the loop turns. */
+struct hs_lua_runtime *hs_server_runtime(struct httpsrv_server *s);
 /* Registrations of the current generation. */
 size_t hs_server_routes(struct httpsrv_server *s);
 /* Generations that live, the current one included. */

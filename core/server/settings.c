@@ -597,16 +597,16 @@ hs_settings_copy(struct hs_settings *to, const struct hs_settings *from)
     int err = 0;
 
     for (size_t i = 0; i < N_SETTINGS; i++) { /* first of all nothing is shared */
-        if (table[i].type == HS_SETTING_ADDRESSES) {
+        if (hs_setting_is_list(&table[i])) {
             *list_of(&copy, &table[i]) = (struct hs_setting_list){ NULL, 0 };
-        } else if (table[i].type == HS_SETTING_FILE) {
+        } else if (is_string(&table[i])) {
             *string_of(&copy, &table[i]) = NULL;
         }
     }
     for (size_t i = 0; i < N_SETTINGS && err == 0; i++) {
-        if (table[i].type == HS_SETTING_ADDRESSES) {
+        if (hs_setting_is_list(&table[i])) {
             err = list_copy(list_of(&copy, &table[i]), list_of(from, &table[i]));
-        } else if (table[i].type == HS_SETTING_FILE && *string_of(from, &table[i]) != NULL) {
+        } else if (is_string(&table[i]) && *string_of(from, &table[i]) != NULL) {
             err = set_string(string_of(&copy, &table[i]), *string_of(from, &table[i]));
         }
     }

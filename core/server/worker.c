@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,13 +14,15 @@
 #include "server/ipc.h"
 #include "server/message.h"
 #include "server/server_int.h"
+#include "server/worker_control.h"
 
 #define BEAT (100 * HS_MSEC)
 
 struct worker {
     const struct hs_worker_start *start;
     struct httpsrv_server *server;
-    struct hs_ipc *channel;
+    struct hs_ipc *ipc;
+    struct hs_worker_control *control;
     struct hs_page_slot *slot;
     struct hs_timer beat;
 };
@@ -99,13 +102,17 @@ on_beat(void *arg)
 /* --- the master --- */
 
 static void
+tell(struct worker *w, enum hs_message type, const char *text)
+{
+    (void)hs_ipc_send(w->ipc, type, 0, hs_view_of(text)); /* a master that is gone is told by the channel */
+}
+
+static void
 on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
 {
     struct worker *w = arg;
 
-    (void)number;
-    (void)text;
-    switch ((enum hs_message)type) {
+    switch (type) {
     case HS_MESSAGE_DRAIN:
         atomic_store(&w->slot->state, HS_WORKER_DRAINING);
         httpsrv_server_stop(w->server, 0);
@@ -113,9 +120,38 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
     case HS_MESSAGE_STOP:
         httpsrv_server_stop(w->server, 1);
         break;
-    case HS_MESSAGE_READY:
-    case HS_MESSAGE_FAILED:
+    case HS_MESSAGE_PREPARE:
+        if (httpsrv_server_reload(w->server) != 0) {
+            tell(w, HS_MESSAGE_UNPREPARED, httpsrv_server_error(w->server));
+        }
         break;
+    case HS_MESSAGE_COMMIT:
+        hs_server_decide_reload(w->server, true);
+        atomic_store(&w->slot->generation, httpsrv_server_generation(w->server));
+        break;
+    case HS_MESSAGE_ABANDON:
+        hs_server_decide_reload(w->server, false);
+        break;
+    case HS_MESSAGE_COMMAND:
+        hs_worker_control_run(w->control, number, text);
+        break;
+    case HS_MESSAGE_CANCEL:
+        hs_worker_control_cancel(w->control, number);
+        break;
+    default: /* a worker's to say */
+        break;
+    }
+}
+
+static void
+on_prepared(void *arg, int err)
+{
+    struct worker *w = arg;
+
+    if (err == 0) {
+        tell(w, HS_MESSAGE_PREPARED, "");
+    } else {
+        tell(w, HS_MESSAGE_UNPREPARED, httpsrv_server_error(w->server));
     }
 }
 
@@ -130,13 +166,7 @@ on_master_gone(void *arg)
     httpsrv_server_stop(w->server, 1);
 }
 
-static const struct hs_ipc_calls channel_calls = { on_message, on_master_gone };
-
-static void
-tell(struct worker *w, enum hs_message type, const char *text)
-{
-    (void)hs_ipc_send(w->channel, type, 0, hs_view_of(text)); /* a master that is gone is told by the channel */
-}
+static const struct hs_ipc_calls ipc_calls = { on_message, on_master_gone };
 
 /* --- the server --- */
 
@@ -150,7 +180,9 @@ on_ready(void *arg, int err)
         tell(w, HS_MESSAGE_FAILED, httpsrv_server_error(w->server));
         return;
     }
+    atomic_store(&w->slot->generation, httpsrv_server_generation(w->server));
     atomic_store(&w->slot->state, HS_WORKER_SERVING);
+    hs_server_hold_reloads(w->server, on_prepared, w);
     on_beat(w);
     (void)snprintf(routes, sizeof routes, "%zu", hs_server_routes(w->server));
     tell(w, HS_MESSAGE_READY, routes);
@@ -161,7 +193,11 @@ start_server(struct worker *w)
 {
     const struct hs_worker_start *start = w->start;
 
-    int err = hs_settings_copy(hs_server_settings(w->server), start->settings);
+    struct hs_settings *settings = hs_server_settings(w->server);
+
+    int err = hs_settings_copy(settings, start->settings);
+    free(settings->control); /* the socket is the master's; without the setting a server has none */
+    settings->control = NULL;
     for (size_t i = 0; i < start->nsockets && err == 0; i++) {
         err = hs_server_adopt(w->server, &start->sockets[i], start->index);
     }
@@ -185,7 +221,10 @@ run_server(struct worker *w)
         return err;
     }
     struct hs_loop *loop = hs_server_loop(w->server);
-    err = hs_ipc_new(loop, w->start->channel, &channel_calls, w, &w->channel);
+    err = hs_ipc_new(loop, w->start->channel, &ipc_calls, w, &w->ipc);
+    if (err == 0) {
+        err = hs_worker_control_new(w->server, w->ipc, &w->control);
+    }
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "%s", strerror(err));
         return err;
@@ -193,7 +232,8 @@ run_server(struct worker *w)
     hs_timer_init(&w->beat, loop, on_beat, w);
     err = httpsrv_server_run(w->server);
     hs_timer_cancel(&w->beat);
-    hs_ipc_free(w->channel);
+    hs_worker_control_detach(w->control);
+    hs_ipc_free(w->ipc);
     return err;
 }
 
@@ -213,5 +253,6 @@ hs_worker_run(const struct hs_worker_start *start)
     }
     err = run_server(&w);
     httpsrv_server_free(w.server);
+    hs_worker_control_free(w.control);
     return err != 0 ? 1 : 0;
 }

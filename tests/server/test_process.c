@@ -56,7 +56,7 @@ world_new(struct world *w)
     httpsrv_server_on_state(w->server, NULL, on_stopped, w);
     assert_int_equal(httpsrv_server_listen(w->server, w->address), 0);
     assert_int_equal(httpsrv_server_start(w->server, NULL), 0);
-    assert_int_equal(hs_process_watch(w->server, &w->process), 0);
+    assert_int_equal(hs_process_watch(hs_server_loop(w->server), &hs_process_server, w->server, &w->process), 0);
     assert_int_equal(ec_sockaddr_parse(&a, w->address), 0);
     w->client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(w->client, &a.sa, a.len), 0);

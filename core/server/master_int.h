@@ -1,0 +1,86 @@
+/* master_int.h - the inside of a master, for the files that it is made of: master.c, which keeps workers alive, and master_reload.c, which has them
+ * load scripts anew. Main thread. */
+#ifndef HS_SERVER_MASTER_INT_H
+#define HS_SERVER_MASTER_INT_H
+
+#include "server/control.h"
+#include "server/ipc.h"
+#include "server/master.h"
+#include "server/master_control.h"
+#include "server/message.h"
+#include "server/process.h"
+#include "server/worker.h"
+
+struct slot {
+    struct master *m;
+    size_t index;
+    pid_t pid; /* 0: none */
+    struct hs_ipc *ipc;
+    struct hs_timer again; /* the pause before a new worker */
+    int64_t pause;
+    bool due; /* to be forked */
+    bool ready;
+    bool asked; /* to prepare a reload, and has not answered */
+};
+
+/* How far a reload is. */
+enum reload_state {
+    RELOAD_NONE,
+    RELOAD_TRIAL,     /* a process that can be thrown away loads the scripts */
+    RELOAD_PREPARING, /* every worker loads them, beside what it serves */
+};
+
+struct master_reload {
+    enum reload_state state;
+    bool wanted;    /* one more after this */
+    bool trial_due; /* to be forked */
+    bool failed;
+    pid_t trial; /* 0: none */
+    struct hs_timer late;
+    struct hs_control_call *call; /* who waits for the end; NULL: nobody */
+};
+
+struct master {
+    const struct hs_settings *settings;
+    const char *path;
+    struct hs_loop *loop;
+    struct hs_page *page;
+    struct hs_listen_socket *sockets;
+    size_t nsockets;
+    struct slot *slots;
+    size_t nslots;
+    struct event *child; /* SIGCHLD */
+    struct hs_process *process;
+    struct hs_timer look, close_later;
+    struct master_reload reload;
+    struct hs_master_control *control; /* NULL: closed */
+    bool serving; /* the first worker has been ready */
+    bool announced, draining, at_once, killed;
+    int64_t kill_at; /* loop time; 0: not yet */
+    int status;
+};
+
+/* --- master.c --- */
+/* In the child after fork(2): gives up all that is the master's, but the sockets and the page. 0 or errno. */
+int master_leave(struct master *m);
+/* TERM has come, or the like: finish what runs, then end. */
+void master_drain(struct master *m);
+/* A message without text to a worker that is there. */
+void master_tell(struct slot *s, enum hs_message type);
+
+/* --- master_reload.c --- */
+void master_reload_init(struct master *m);
+/* A reload is asked for. */
+void master_reload_begin(struct master *m);
+/* Ends a control command, when the reload that has begun is over, with how it went. */
+void master_reload_wait(struct master *m, struct hs_control_call *call);
+/* Forks the trial when it is due. Outside of turns; true in the child, whose exit status is m->status. */
+bool master_reload_fork(struct master *m);
+/* A child that is no worker has ended. */
+void master_reload_reap(struct master *m);
+/* A worker has answered, or is gone (why: NULL) and does not count any more. */
+void master_reload_answer(struct slot *s, bool prepared, const struct hs_view *why);
+/* The master stops, or is in a child: nothing more is loaded. */
+void master_reload_end(struct master *m);
+
+#endif
