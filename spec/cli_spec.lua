@@ -61,6 +61,7 @@ describe("the command", function()
       sess:response_append("hello\n")
     end)
     httpsrv.register("GET", "/slow", function(sess)
+      io.open("begun", "w"):close()
       httpsrv.sleep(0.6)
       sess:response_append("slow\n")
     end)
@@ -460,7 +461,7 @@ print("returned", p.returncode)']])
           for i in $(seq 1000); do grep -q ' serves ' log && break; sleep 0.01; done
           curl -s -i --unix-socket s http://h/slow >answer &
           client=$!
-          sleep 0.2
+          for i in $(seq 1000); do [ -e begun ] && break; sleep 0.01; done
           kill -]] .. signal .. [[ $pid
           wait $client
           wait $pid
@@ -489,7 +490,7 @@ print("returned", p.returncode)']])
       local pid = serve("app --listen unix:s")
       local _, out = sh([[
         curl -s --unix-socket s http://h/slow >answer & client=$!
-        sleep 0.1
+        for i in $(seq 1000); do [ -e begun ] && break; sleep 0.01; done
         kill ]] .. pid .. [[; sleep 0.05; kill ]] .. pid .. [[
 
         wait $client
@@ -503,7 +504,7 @@ print("returned", p.returncode)']])
       local pid = serve("app --listen unix:s --drain-timeout 0.2")
       local _, out = sh([[
         curl -s --unix-socket s http://h/slow >answer & client=$!
-        sleep 0.1
+        for i in $(seq 1000); do [ -e begun ] && break; sleep 0.01; done
         kill ]] .. pid .. [[
 
         wait $client
