@@ -167,7 +167,7 @@ worker_is_ready(struct slot *s, struct hs_view routes)
 {
     struct master *m = s->m;
 
-    hs_log(HS_LOG_INFO, "worker %zu (%d) serves", s->index, (int)s->pid);
+    hs_log(m->announced ? HS_LOG_NOTICE : HS_LOG_DEBUG, "worker %zu (%d) serves", s->index, (int)s->pid);
     s->ready = true;
     if (!m->serving) {
         m->serving = true;

@@ -254,15 +254,20 @@ def test_a_worker_that_stands_still():
 
 
 def test_connections_are_dealt_out():
+    def held(p):
+        return sum(os.readlink(f"/proc/{p}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{p}/fd"))
+
     with serving() as server:
-        connections = [server.connect() for _ in range(400)]
-        for s in connections:
-            answer(s)
-        held = [sum(os.readlink(f"/proc/{p}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{p}/fd"))
-                for p in server.workers()]
-        check("both workers have about half of the connections", min(held) > 120, f"{held}")
-        for s in connections:
-            s.close()
+        for _ in range(5):  # on a busy machine one may be late, and the other accepts for it
+            connections = [server.connect() for _ in range(400)]
+            for s in connections:
+                answer(s)
+            counts = [held(p) for p in server.workers()]
+            for s in connections:
+                s.close()
+            if min(counts) > 150:
+                break
+        check("both workers have about half of the connections", min(counts) > 150, str(counts))
 
 
 def test_reload():
