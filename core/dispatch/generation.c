@@ -13,6 +13,7 @@
 #include "base/live.h"
 #include "http/response_head.h"
 #include "http/target.h"
+#include "io/pool.h"
 
 static _Thread_local struct hs_generation *building;
 
@@ -190,7 +191,7 @@ host_ok(const char *host)
 static int
 check(const struct hs_registration *r)
 {
-    if (r->handler == NULL || r->path == NULL || r->job_class != ECTP_CLASS_SHORT_LIVED ||
+    if (r->handler == NULL || r->path == NULL || (r->job_class != ECTP_CLASS_SHORT_LIVED && hs_pool_of_class(r->job_class) == NULL) ||
         (r->host != NULL && !host_ok(r->host)) || (r->method != NULL && !hs_field_name_ok(hs_view_of(r->method)))) {
         return EINVAL;
     }
@@ -242,6 +243,11 @@ route_new(struct hs_generation *g, const struct hs_registration *r)
     route->method = hs_view_of(route->reg.method);
     route->method_id = hs_route_method_id(route->method);
     route->generation = g;
+    if (r->job_class != ECTP_CLASS_SHORT_LIVED) {
+        route->pool = hs_pool_of_class(r->job_class);
+        route->blocking = r->handler;
+        route->reg.handler = hs_pool_handler;
+    }
     return route;
 }
 
@@ -252,6 +258,7 @@ own_auth(struct hs_generation *g, const struct hs_registration *r)
     struct hs_registration auth = *r;
 
     auth.handler = r->auth;
+    auth.job_class = ECTP_CLASS_SHORT_LIVED;
     auth.closure = r->auth_closure;
     return route_new(g, &auth);
 }

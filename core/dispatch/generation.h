@@ -32,6 +32,9 @@ struct hs_generation {
 /* Drops everything, when no reference is left. */
 void generation_free(struct hs_generation *g);
 
+/* The handler of a route with a pool: has the one that was registered called there, or answers 503. */
+int hs_pool_handler(ec_httpsrv_session *sess);
+
 enum { HS_ERROR_FIRST = 400, HS_ERROR_LAST = 599 };
 
 /* What answers with that status in the place of the core; NULL: the core. */

@@ -21,6 +21,8 @@ struct hs_route {
     size_t order; /* of registration, from 0 */
     struct hs_generation *generation;
     struct hs_route *auth; /* its own; NULL: see reg.open */
+    struct hs_pool *pool;  /* where blocking is called, by reg.handler; NULL: reg.handler is the registered one */
+    ec_httpsrv_handler_func blocking;
     struct hs_route *next; /* at the same base path */
 };
 

@@ -36,7 +36,7 @@ enum ec_thread_pool_completion {
 };
 
 /* Job classes. SHORT_LIVED runs on the event loop, CPU and IO in the pools of these names, the others of this list in the IO pool; the id of a
- * pool that httpsrv_pool_new has made is a job class too. */
+ * pool that httpsrv_pool_new has made is a job class too. ec_httpsrv_register takes them for handlers. */
 enum {
     ECTP_CLASS_SHORT_LIVED = -1,
     ECTP_CLASS_CPU = 0,

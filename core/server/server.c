@@ -379,6 +379,9 @@ free_floors(struct httpsrv_server *s)
         hs_h1_close_all(s->h1);
         hs_h1_free(s->h1);
     }
+    if (s->env != NULL) {
+        hs_session_env_shut_runs(s->env);
+    }
     hs_pools_stop();
     (void)hs_loop_turn(s->loop, false); /* what the pools have posted, and what that defers */
     (void)hs_loop_turn(s->loop, false);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "session/remote.h"
 #include "session/session_int.h"
 
 enum { COLLECT_STEP = 64 * 1024 };
@@ -265,8 +266,13 @@ ec_httpsrv_request_data_get(ec_httpsrv_session *s, io_object **io)
     if (!io) {
         return EINVAL;
     }
-    if (s->state == SESSION_ENDED) {
-        return EBADF;
+    if (s->state >= SESSION_ENDED) {
+        struct remote_args a = { 0 };
+        int remote_err = session_remote(s, REMOTE_BODY_IO, &a);
+        if (!remote_err) {
+            *io = a.result;
+        }
+        return remote_err;
     }
     if (b->mode == BODY_SPOOL) {
         return spool_reader(s, io);
@@ -380,7 +386,7 @@ hs_session_body_view(ec_httpsrv_session *s, struct hs_view *body)
 {
     struct session_body *b = &s->body;
 
-    if (s->state == SESSION_ENDED) {
+    if (s->state >= SESSION_ENDED) {
         return EBADF;
     }
     if (b->max < 0 && s->req.content_length > s->env->limits.max_body) {
@@ -408,6 +414,18 @@ hs_session_body_view(ec_httpsrv_session *s, struct hs_view *body)
     return 0;
 }
 
+static int
+remote_string(ec_httpsrv_session *s, string **str)
+{
+    struct remote_args a = { 0 };
+    int err = session_remote(s, REMOTE_BODY_STRING, &a);
+
+    if (!err) {
+        *str = a.result;
+    }
+    return err;
+}
+
 int
 ec_httpsrv_request_data_get_string(ec_httpsrv_session *s, string **str)
 {
@@ -419,7 +437,7 @@ ec_httpsrv_request_data_get_string(ec_httpsrv_session *s, string **str)
     }
     int err = hs_session_body_view(s, &body);
     if (err) {
-        return err;
+        return s->state == SESSION_REMOTE ? remote_string(s, str) : err;
     }
     if (!b->str) {
         b->str = ec_string_new();
@@ -438,8 +456,8 @@ ec_httpsrv_request_data_spool(ec_httpsrv_session *s)
 {
     struct session_body *b = &s->body;
 
-    if (s->state == SESSION_ENDED) {
-        return EBADF;
+    if (s->state >= SESSION_ENDED) {
+        return session_remote(s, REMOTE_BODY_SPOOL, &(struct remote_args){ 0 });
     }
     if (b->mode == BODY_STREAM || (b->mode == BODY_COLLECT && !b->complete)) {
         return EALREADY;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/live.h"
+#include "session/remote.h"
 #include "session/session_int.h"
 
 static _Thread_local struct hs_session_env *current_env;
@@ -49,6 +50,7 @@ hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const s
     env->app = app;
     env->app_arg = arg;
     TAILQ_INIT(&env->retained);
+    LIST_INIT(&env->runs);
     current_env = env;
     *out = env;
     return 0;
@@ -303,6 +305,10 @@ void
 ec_httpsrv_session_delref(ec_httpsrv_session *s)
 {
     if (!s || !session_unref(s)) {
+        return;
+    }
+    if (s->state == SESSION_REMOTE) {
+        session_remote_free(s);
         return;
     }
     assert(s->state == SESSION_ENDED);

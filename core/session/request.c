@@ -8,12 +8,14 @@
 #include "base/ascii.h"
 #include "base/url.h"
 #include "http/response_head.h"
+#include "session/remote.h"
 #include "session/session_int.h"
 
+/* Nothing can be asked of it here: its request has ended, or it is remote, which session_remote tells apart. */
 static bool
 over(const ec_httpsrv_session *s)
 {
-    return s->state == SESSION_ENDED;
+    return s->state >= SESSION_ENDED;
 }
 
 const struct hs_request *
@@ -53,7 +55,7 @@ const char *
 ec_httpsrv_request_method_get(ec_httpsrv_session *s)
 {
     if (over(s)) {
-        return NULL;
+        return session_remote_get(s, REMOTE_METHOD);
     }
     if (!s->method_c) {
         s->method_c = hs_arena_copy(&s->arena, hs_session_method_view(s));
@@ -74,8 +76,7 @@ const char *
 ec_httpsrv_request_path_rest(ec_httpsrv_session *s)
 {
     if (over(s)) {
-        errno = EBADF;
-        return NULL;
+        return session_remote_get(s, REMOTE_PATH_REST);
     }
     struct hs_view rest = { s->path.p + s->base_len, s->path.n - s->base_len };
     if (rest.n && rest.p[0] == '/') {
@@ -91,8 +92,7 @@ ec_url_details *
 ec_httpsrv_request_url_get(ec_httpsrv_session *s)
 {
     if (over(s)) {
-        errno = EBADF;
-        return NULL;
+        return session_remote_get(s, REMOTE_URL);
     }
     if (s->url) {
         return s->url;
@@ -182,7 +182,7 @@ ec_httpsrv_request_header_get(ec_httpsrv_session *s, const char *name, const cha
     }
     int err = hs_session_header_view(s, hs_view_of(name), &first);
     if (err && err != E2BIG) {
-        return err;
+        return over(s) ? session_remote(s, REMOTE_HEADER, &(struct remote_args){ .p = name, .out = value }) : err;
     }
     c = hs_arena_alloc(&s->arena, sizeof *c);
     if (!c) {
@@ -212,7 +212,7 @@ int
 ec_httpsrv_request_header_next(ec_httpsrv_session *s, size_t *iter, const char **name, const char **value)
 {
     if (over(s)) {
-        return EBADF;
+        return session_remote(s, REMOTE_HEADER_NEXT, &(struct remote_args){ .iter = iter, .out = name, .out2 = value });
     }
     if (!iter || !name || !value) {
         return EINVAL;
@@ -230,7 +230,7 @@ ec_httpsrv_request_trailer_next(ec_httpsrv_session *s, size_t *iter, const char 
     const struct session_body *b = &s->body;
 
     if (over(s)) {
-        return EBADF;
+        return session_remote(s, REMOTE_TRAILER_NEXT, &(struct remote_args){ .iter = iter, .out = name, .out2 = value });
     }
     if (!iter || !name || !value) {
         return EINVAL;
@@ -298,7 +298,7 @@ ec_httpsrv_request_content_type_get(ec_httpsrv_session *s, const char **type, co
     int err = hs_session_header_view(s, HS_VIEW("content-type"), &v);
 
     if (err && err != E2BIG) {
-        return err;
+        return over(s) ? session_remote(s, REMOTE_CONTENT_TYPE, &(struct remote_args){ .out = type, .out2 = charset }) : err;
     }
     size_t n = 0;
     while (n < v.n && v.p[n] != ';' && v.p[n] != ' ' && v.p[n] != '\t' && v.p[n] != ',') {
@@ -333,7 +333,7 @@ address(ec_httpsrv_session *s, bool peer, ec_sockaddr **cache)
     socklen_t len = sizeof ss;
 
     if (over(s)) {
-        return NULL;
+        return session_remote_get(s, peer ? REMOTE_PEER : REMOTE_LOCAL);
     }
     if (*cache || !s->st || s->st->ops->addr(s->st, peer, &ss, &len) != 0) {
         return *cache;
@@ -360,10 +360,12 @@ ec_httpsrv_request_local_address(ec_httpsrv_session *s)
 accept_construct *
 ec_httpsrv_request_accept_construct_get(ec_httpsrv_session *s)
 {
+    if (over(s)) {
+        return session_remote_get(s, REMOTE_ACCEPT);
+    }
     ec_sockaddr *local = ec_httpsrv_request_local_address(s);
-
     if (!local) {
-        errno = over(s) ? EBADF : ENOMEM;
+        errno = ENOMEM;
         return NULL;
     }
     accept_construct *a = hs_arena_zalloc(&s->arena, sizeof *a);
@@ -378,7 +380,10 @@ ec_httpsrv_request_accept_construct_get(ec_httpsrv_session *s)
 Event *
 ec_httpsrv_request_event_get(ec_httpsrv_session *s)
 {
-    if (over(s) || !s->st) {
+    if (over(s)) {
+        return session_remote_get(s, REMOTE_EVENT);
+    }
+    if (!s->st) {
         errno = EBADF;
         return NULL;
     }
@@ -396,8 +401,7 @@ ec_scheduler_inst *
 ec_httpsrv_request_event_get_scheduler_inst(ec_httpsrv_session *s)
 {
     if (over(s)) {
-        errno = EBADF;
-        return NULL;
+        return session_remote_get(s, REMOTE_SCHEDULER);
     }
     return hs_loop_base(s->env->loop);
 }
@@ -405,7 +409,7 @@ ec_httpsrv_request_event_get_scheduler_inst(ec_httpsrv_session *s)
 const char *
 ec_httpsrv_request_username_get(ec_httpsrv_session *s)
 {
-    return over(s) ? NULL : s->username;
+    return over(s) ? session_remote_get(s, REMOTE_USERNAME) : s->username;
 }
 
 const char *
@@ -419,7 +423,7 @@ int
 ec_httpsrv_request_username_set(ec_httpsrv_session *s, const char *user)
 {
     if (over(s)) {
-        return EBADF;
+        return session_remote(s, REMOTE_USERNAME_SET, &(struct remote_args){ .p = user });
     }
     if (user && !hs_field_value_ok(hs_view_of(user))) {
         return EINVAL;
@@ -511,6 +515,9 @@ ec_httpsrv_service_ctx_get(ec_httpsrv_session *s)
 ec_blobject *
 ec_httpsrv_ctx_get(ec_httpsrv_session *s)
 {
+    if (over(s)) {
+        return session_remote_get(s, REMOTE_CTX);
+    }
     if (s->ctx) {
         ec_blobject_addref(s->ctx);
     }
@@ -523,6 +530,7 @@ ec_httpsrv_ctx_set(ec_httpsrv_session *s, ec_blobject *ctx)
     ec_blobject *old = s->ctx;
 
     if (over(s)) {
+        (void)session_remote(s, REMOTE_CTX_SET, &(struct remote_args){ .object = ctx });
         return;
     }
     if (ctx) {

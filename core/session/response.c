@@ -9,6 +9,7 @@
 #include "base/ascii.h"
 #include "base/log.h"
 #include "base/short.h"
+#include "session/remote.h"
 #include "session/session_int.h"
 
 enum { APPEND_UNASKED = 4096 };
@@ -247,7 +248,9 @@ hs_session_status_put(ec_httpsrv_session *s, int code, struct hs_view message, s
 int
 ec_httpsrv_response_status_set(ec_httpsrv_session *s, int code, const char *message)
 {
-    return hs_session_status_put(s, code, hs_view_of(message), (struct hs_view){ 0 });
+    int err = hs_session_status_put(s, code, hs_view_of(message), (struct hs_view){ 0 });
+
+    return err == EREMOTE ? session_remote(s, REMOTE_STATUS, &(struct remote_args){ .i = code, .p = message }) : err;
 }
 
 int
@@ -257,6 +260,8 @@ ec_httpsrv_response_status_set_std(ec_httpsrv_session *s, int code, const char *
 
     if (!err) {
         s->message_is_body = message != NULL;
+    } else if (err == EREMOTE) {
+        return session_remote(s, REMOTE_STATUS_STD, &(struct remote_args){ .i = code, .p = message, .q = mimetype });
     }
     return err;
 }
@@ -376,7 +381,7 @@ hs_session_header_put(ec_httpsrv_session *s, struct hs_view name, struct hs_view
     int err = check_head(s);
 
     if (err) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_FIELD, &(struct remote_args){ .a = name, .b = value, .i = replace }) : err;
     }
     if (!hs_field_name_ok(name) || !hs_field_value_ok(value)) {
         return EINVAL;
@@ -397,8 +402,8 @@ remove_header(ec_httpsrv_session *s, struct hs_view name)
 {
     int err = check_head(s);
 
-    if (err) {
-        return err;
+    if (err) { /* names come from header_set, as C strings */
+        return err == EREMOTE ? session_remote(s, REMOTE_FIELD_REMOVE, &(struct remote_args){ .p = name.p }) : err;
     }
     if (!hs_field_name_ok(name)) {
         return EINVAL;
@@ -456,7 +461,7 @@ ec_httpsrv_response_append(ec_httpsrv_session *s, const void *buf, size_t len)
     int err = check_body(s);
 
     if (err || s->discard) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_APPEND, &(struct remote_args){ .a = { buf, len } }) : err;
     }
     if (len && !buf) {
         return EINVAL;
@@ -546,7 +551,7 @@ hs_session_payload_put(ec_httpsrv_session *s, struct hs_view bytes, struct hs_vi
 
     err = err ? err : check_body(s);
     if (err || s->discard) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_PAYLOAD, &(struct remote_args){ .a = bytes, .b = content_type }) : err;
     }
     if (find_field(s, HS_VIEW("Content-Type"), HS_FIELD_CONTENT_TYPE, 0) == s->nfields &&
         (err = hs_session_header_put(s, HS_VIEW("Content-Type"), content_type, true)) != 0) {
@@ -600,7 +605,7 @@ ec_httpsrv_response_io(ec_httpsrv_session *s, io_object *io, int immediate)
     int err = check_body(s);
 
     if (err || s->discard) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_IO, &(struct remote_args){ .io = io, .i = immediate }) : err;
     }
     if (!io) {
         return EINVAL;
@@ -622,7 +627,7 @@ ec_httpsrv_response_flush(ec_httpsrv_session *s, int final)
     int err = session_check(s);
 
     if (s->discard || err) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_FLUSH, &(struct remote_args){ .i = final }) : err;
     }
     s->flush_wanted = true;
     if (final && !s->final) {

@@ -9,6 +9,7 @@
 
 #include "base/live.h"
 #include "base/log.h"
+#include "session/remote.h"
 #include "session/session_int.h"
 
 static void on_wake_later(void *arg);
@@ -17,8 +18,8 @@ static void on_resume_later(void *arg);
 int
 session_check(const ec_httpsrv_session *s)
 {
-    if (s->state == SESSION_ENDED) {
-        return EBADF;
+    if (s->state >= SESSION_ENDED) {
+        return s->state == SESSION_REMOTE ? EREMOTE : EBADF;
     }
     if (s->aborted) {
         return s->discard ? 0 : ECONNABORTED;
@@ -458,7 +459,7 @@ ec_httpsrv_session_on_abort(ec_httpsrv_session *s, void (*fn)(ec_httpsrv_session
     int err = session_check(s);
 
     if (err) {
-        return err;
+        return err == EREMOTE ? session_remote(s, REMOTE_ON_ABORT, &(struct remote_args){ .fn = fn, .arg = arg }) : err;
     }
     s->on_abort = fn;
     s->on_abort_arg = arg;

@@ -62,7 +62,15 @@ size_t hs_session_env_live(const struct hs_session_env *env);
  * any abort. Returns how many. From the loop, not from within a session's handler or callback. */
 size_t hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_httpsrv_session *sess), void *arg);
 
+/* Frees the handlers in pools that wait for this loop, which will turn no more, and has their calls fail. Before hs_pools_stop. */
+void hs_session_env_shut_runs(struct hs_session_env *env);
+
 /* --- dispatch's side --- */
+struct hs_pool;
+/* Has handler called in a thread of pool, with a session of its own whose functions are made on this one, in the loop; the request ends when it
+ * returns. Called while the session's handler is to run (begin, again), not a second time; it suspends the session, ASYNC is then to be
+ * returned. 0; EAGAIN (the queue is full), ENOMEM. */
+int hs_session_run_in_pool(ec_httpsrv_session *sess, struct hs_pool *pool, ec_httpsrv_handler_func handler);
 const struct hs_request *hs_session_request(ec_httpsrv_session *sess);
 /* The normalised path (NUL-terminated) when dispatch has set it. */
 struct hs_view hs_session_path(ec_httpsrv_session *sess);

@@ -7,6 +7,7 @@
  *   ready_head.c  the statuses and content types that are set over and over
  *   segments.c  the queue of what the content is made of
  *   pump.c      its way to the client
+ *   remote.c    handlers in threads of pools
  *
  *   RUNNING --handler returned ASYNC--> SUSPENDED --resumed--> RUNNING
  *      |                                    |
@@ -37,7 +38,8 @@ enum {
     WINDOW_MAX = 2 * 1024 * 1024,
 };
 
-enum session_state { SESSION_RUNNING, SESSION_SUSPENDED, SESSION_SENDING, SESSION_ENDED };
+/* REMOTE: a face of one, given to a thread of a pool (remote.c). It stands last, so that one comparison tells it and ENDED from the others. */
+enum session_state { SESSION_RUNNING, SESSION_SUSPENDED, SESSION_SENDING, SESSION_ENDED, SESSION_REMOTE };
 
 /* Part of the response's content, in the order added. */
 struct segment {
@@ -186,6 +188,7 @@ struct hs_session_env {
     struct segment *small, *large; /* free blocks, by their links' next */
     unsigned nsmall, nlarge;
     char *scratch; /* PUMP_SCRATCH */
+    LIST_HEAD(, remote_run) runs; /* handlers in threads of pools */
 };
 
 /* --- env.c --- */
@@ -221,7 +224,7 @@ session_is_bodiless(const ec_httpsrv_session *s)
 }
 
 /* --- session.c --- */
-/* 0 while the response can be changed: EBADF, ECONNABORTED. */
+/* 0 while the response can be changed: EBADF, ECONNABORTED; EREMOTE of a face, whose call is to be made by session_remote. */
 int session_check(const ec_httpsrv_session *s);
 /* The handler has returned rc: to be waited for, or over. */
 void session_returned(ec_httpsrv_session *s, int rc);

@@ -79,7 +79,9 @@ bad_methods_hosts_classes_and_handlers_are_refused(void **state)
     assert_int_equal(add(g, "[::1]:80", "GET", "/", NULL), EINVAL);
     assert_int_equal(add(g, "[::1", "GET", "/", NULL), EINVAL);
     assert_int_equal(add(g, "u@h", "GET", "/", NULL), EINVAL);
-    struct hs_registration r = { .path = "/", .job_class = 1, .handler = handler };
+    struct hs_registration r = { .path = "/", .job_class = 4711, .handler = handler }; /* no such pool */
+    assert_int_equal(hs_generation_register(g, &r, NULL), EINVAL);
+    r.job_class = -2;
     assert_int_equal(hs_generation_register(g, &r, NULL), EINVAL);
     r.job_class = ECTP_CLASS_SHORT_LIVED;
     r.handler = NULL;

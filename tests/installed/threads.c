@@ -283,10 +283,29 @@ abandoned(ec_httpsrv_session *sess)
     return EC_HTTPSRV_HANDLER_ASYNC;
 }
 
+/* A handler in a thread of a pool: its session's functions are made on the loop. */
+static pthread_t loop_thread;
+
+static int
+blocking(ec_httpsrv_session *sess)
+{
+    const char *host = NULL;
+    string *body = NULL;
+
+    CHECK(!pthread_equal(pthread_self(), loop_thread));
+    CHECK(ec_httpsrv_request_header_get(sess, "Host", &host) == 0 && host != NULL);
+    CHECK(ec_httpsrv_request_data_get_string(sess, &body) == 0);
+    CHECK(ec_httpsrv_response_status_ok(sess, "text/plain") == 0);
+    CHECK(ec_httpsrv_response_printf(sess, "blocked for %.*s", (int)body->len, body->buffer) == 0);
+    return EC_HTTPSRV_HANDLER_DONE;
+}
+
 static int
 routes(void *arg)
 {
-    int err = ec_httpsrv_register(NULL, "GET", "/pool", ECTP_CLASS_SHORT_LIVED, NULL, from_pool);
+    loop_thread = pthread_self();
+    int pooled = ec_httpsrv_register(NULL, "POST", "/blocking", httpsrv_pool_new("blocking", 2, 0), NULL, blocking);
+    int err = pooled != 0 ? pooled : ec_httpsrv_register(NULL, "GET", "/pool", ECTP_CLASS_SHORT_LIVED, NULL, from_pool);
 
     (void)arg;
     err = err != 0 ? err : ec_httpsrv_register(NULL, "GET", "/told", ECTP_CLASS_SHORT_LIVED, NULL, told_by_loop);
@@ -301,6 +320,7 @@ ask(void *arg)
         CHECK(has_body(exchange("GET /pool HTTP/1.1", NULL), "5050"));
         CHECK(has_body(exchange("GET /told HTTP/1.1", NULL), "55"));
         CHECK(has_body(exchange("GET /raced HTTP/1.1", NULL), "raced"));
+        CHECK(has_body(exchange("POST /blocking HTTP/1.1", "me"), "blocked for me"));
         abandon("GET /abandoned HTTP/1.1", 0);
     }
     return arg;

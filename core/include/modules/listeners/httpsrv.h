@@ -46,7 +46,14 @@ typedef int (*ec_httpsrv_handler_func)(ec_httpsrv_session *sess);
  *   instance   NULL, or a virtual host name (compared with the request's host, without port, case-insensitively)
  *   method     NULL: every method; else matched exactly
  *   path       base path: "/foo" and "/foo/" match /foo, /foo/ and all below, never /foobar
- *   job_class  ECTP_CLASS_SHORT_LIVED: called on the event loop
+ *   job_class  ECTP_CLASS_SHORT_LIVED: called on the event loop. Else a pool's id or class (ec_thread_pool.h): called in a thread of that pool, where it
+ *              may block. Each function on its session is made on the loop meanwhile and waited for; where the loop would get EAGAIN it
+ *              waits until the call succeeds, and append waits while the client is slow (trailer_next alone says EAGAIN before the body has
+ *              been read). What was lent stays until the handler returns, which ends the request: it has to return DONE (else 500), and
+ *              suspend and resume give EBADF. Once the client is gone, a time-out has struck or the server is being freed, calls
+ *              give ECONNABORTED, and getters NULL with that errno. on_abort is called on the loop. When the queue is full the answer is 503
+ *              with Retry-After. Ios of data_get are to be read in the handler's thread. Handlers that wait for a client keep threads; those of IO
+ *              also read files for the loop, so such handlers better have a pool of their own
  *   closure    NULL or an object given by service_ctx_get; a reference is taken
  * EINVAL (bad path or method, no generation is being built, unknown job_class), EEXIST (host, method and path registered already), ENOMEM. */
 HTTPSRV_API int ec_httpsrv_register(const char *instance, const char *method, const char *path, int job_class, ec_blobject *closure,
@@ -160,7 +167,7 @@ HTTPSRV_API int ec_httpsrv_response_io(ec_httpsrv_session *sess, io_object *io, 
 HTTPSRV_API int ec_httpsrv_response_flush(ec_httpsrv_session *sess, int final);
 
 /* --- suspend and resume --- */
-/* Before a handler returns EC_HTTPSRV_HANDLER_ASYNC: takes a reference that the matching resume drops. EBADF when suspended already. */
+/* Before a handler returns EC_HTTPSRV_HANDLER_ASYNC: takes a reference that the matching resume drops. EBADF when suspended already, and in a pool. */
 HTTPSRV_API int ec_httpsrv_session_suspend(ec_httpsrv_session *sess);
 /* Any thread. finished 0: the handler is called again on the loop (not after an abort); else the request ends as if it had returned DONE.
  * EBADF: not suspended. */
