@@ -3,6 +3,7 @@
  * userdata before and after; passwords are wiped with it. */
 #include <crypt.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "bindings/arg.h"
+#include "bindings/secret.h"
 #include "bindings/wait.h"
 #include "io/pool.h"
 
@@ -207,12 +209,43 @@ l_random(lua_State *L)
     return 1;
 }
 
+static unsigned char secret[HS_SECRET_BYTES];
+static bool secret_made;
+static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
+
+static void
+make_secret(void)
+{
+    secret_made = RAND_bytes(secret, sizeof secret) == 1;
+}
+
+const unsigned char *
+hs_secret(void)
+{
+    pthread_once(&secret_once, make_secret);
+    return secret_made ? secret : NULL;
+}
+
+/* secret() -> bytes that nobody outside can guess, the same in all workers */
+static int
+l_secret(lua_State *L)
+{
+    const unsigned char *bytes = hs_secret();
+
+    if (bytes == NULL) {
+        hs_lua_throw(L, "no random bytes to be had");
+    }
+    lua_pushlstring(L, (const char *)bytes, HS_SECRET_BYTES);
+    return 1;
+}
+
 void
 hs_lua_open_crypto(lua_State *L, struct hs_lua_runtime *rt)
 {
     static const luaL_Reg functions[] = {
         { "crypt_start", l_crypt_start }, { "crypt_wait", l_crypt_wait }, { "crypt_result", l_crypt_result }, { "digest", l_digest },
-        { "equal", l_equal },             { "random", l_random },         { NULL, NULL },
+        { "equal", l_equal },             { "random", l_random },         { "secret", l_secret },
+        { NULL, NULL },
     };
     hs_lua_functions(L, rt, functions);
 }

@@ -108,7 +108,7 @@ copy(char **to, const char *from)
 int
 hs_pool_unit_add_route(struct hs_pool_unit *u, const char *host, const char *method, const char *path, const char *pool)
 {
-    struct unit_route r = { NULL };
+    struct unit_route r = { .host = NULL };
     if (u->nroutes == u->room) {
         const size_t room = u->room != 0 ? u->room * 2 : 16;
         struct unit_route *routes = realloc(u->routes, room * sizeof(*routes));

@@ -184,7 +184,7 @@ get_value(lua_State *L, struct unpacker *u)
     case 'A': lua_rawgeti(L, u->known, (int)get_number(u)); return;
     case 'T': get_table(L, u); return;
     case 'L': get_function(L, u); return;
-    default: assert(!"a letter that nobody has written");
+    default: assert(false && "a letter that nobody has written");
     }
 }
 

@@ -51,6 +51,7 @@ describe("httpsrv.auth", function()
     return server:request("GET", path, { headers = { "Authorization: " .. credentials } })
   end
 
+  -- proves: httpsrv.auth.basic
   it("Basic lets in whom the table knows", timed(function()
     assert.are.equal("hello ann 200", curl("/table", "-u", "ann:secret"))
     assert.are.equal("hello J\195\188rgen 200", curl("/table", "-u", "J\195\188rgen:p\195\164ss:w"))
@@ -96,6 +97,7 @@ describe("httpsrv.auth", function()
     assert.are.equal(200, with("/table", "bASIC   YW5uOnNlY3JldA==").status)
   end))
 
+  -- proves: httpsrv.auth.digest
   it("Digest lets in whom the table knows", timed(function()
     assert.are.equal("hello ann 200", curl("/digest/x?y=1", "--digest", "-u", "ann:secret"))
     assert.are.equal("Unauthorized\n 401", curl("/digest", "--digest", "-u", "ann:wrong"))
@@ -154,6 +156,7 @@ describe("httpsrv.auth", function()
     assert.are.equal(200, with("/digest", good).status)
   end))
 
+  -- proves: httpsrv.auth.parse
   it("credentials are read strictly", function()
     local parse = require("httpsrv.auth").parse
     assert.are.same({ "basic", "abc==" }, { parse("Basic abc==") })

@@ -11,7 +11,7 @@ local function kinds()
     ["timer:"] = methods(httpsrv.timer.after(0, function() end)),
     ["task:"] = methods(httpsrv.spawn(function() end)), ["queue:"] = methods(httpsrv.queue()), ["event:"] = methods(httpsrv.event()),
     ["semaphore:"] = methods(httpsrv.semaphore()), ["child:"] = methods(assert(io.popen({ "true" }))),
-    ["command:"] = require("httpsrv.control").methods, ["msys."] = require "msys", ["msys.core."] = require "msys.core",
+    ["command:"] = require("httpsrv.control").methods, ["httpsrv.auth."] = require "httpsrv.auth", ["msys."] = require "msys", ["msys.core."] = require "msys.core",
     ["msys.httpsrv."] = require "msys.httpsrv", ["msys.timer."] = require "msys.timer",
     ["msys.threadpool."] = require "msys.threadpool", ["ec_string:"] = require("msys.lib.string").methods,
     ["thread."] = require "thread", ["mutex:"] = require("thread").mutex_meta.__index,

@@ -52,6 +52,16 @@ describe("types", function()
 
   it("are Lua", function() assert(loadstring(text)) end)
 
+  it("have the auth schemes", function()
+    local httpsrv_text = text
+    local file = assert(io.open("lua/types/auth.d.lua"))
+    text = file:read("*a")
+    file:close()
+    assert.are.same(functions(require "httpsrv.auth"), declared("auth"))
+    assert(loadstring(text))
+    text = httpsrv_text
+  end)
+
   it("have the manual's spelling too", function()
     local httpsrv_text = text
     local file = assert(io.open("lua/types/msys.d.lua"))

@@ -44,7 +44,10 @@ hs_log_get_level(void)
 void
 hs_log_set_name(const char *who)
 {
-    (void)snprintf(process_name, sizeof process_name, who != NULL ? " %.32s:" : "", who);
+    process_name[0] = '\0';
+    if (who != NULL) {
+        (void)snprintf(process_name, sizeof process_name, " %.32s:", who);
+    }
 }
 
 int

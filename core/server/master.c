@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "bindings/secret.h"
 #include "httpsrv/server.h"
 #include "server/command.h"
 
@@ -585,6 +586,9 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     int err = make(&m);
     if (err != 0) {
         hs_command_complain("cannot start: %s", strerror(err));
+        m.status = HS_EXIT_FAILED;
+    } else if (hs_secret() == NULL) { /* made here, so that all workers have the same */
+        hs_command_complain("cannot start: no random bytes are to be had");
         m.status = HS_EXIT_FAILED;
     } else if (open_sockets(&m) != 0 || master_control_open(&m) != 0) {
         m.status = HS_EXIT_FAILED;

@@ -175,7 +175,9 @@ function M.digest(o)
   check_options("digest", o, { realm = "string", users = "table", ha1 = "function", nonce_age = "number" })
   if (o.users == nil) == (o.ha1 == nil) then C.arg_error(1, "digest", "exactly one of 'users' and 'ha1' expected") end
   local function H(text) return C.digest("SHA256", text) end
-  local key, opaque, age = C.random(32), H(C.random(16)):sub(1, 16), o.nonce_age or 300
+  -- Shared, so that any worker takes a nonce that another has given. Counts are each worker's own.
+  local key = H(C.secret() .. "digest\0" .. o.realm)
+  local opaque, age = H(key .. "opaque"):sub(1, 16), o.nonce_age or 300
   local counts, made = {}, 0 -- nonce -> the highest count used; those of unexpired nonces only
   local nobody = H(C.random(32))
 

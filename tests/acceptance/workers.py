@@ -3,6 +3,7 @@
 # was promised: an answer to each request on a connection that the server keeps, and to each new connection.
 # timeout: 300
 import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -35,6 +36,9 @@ httpsrv.register_control("greet", function(cc)
   cc:print(("x"):rep(100000))
   return 3
 end)
+httpsrv.register("GET", "/who", function(sess)
+  sess:response_append(sess:request_username_get())
+end, { auth = require("httpsrv.auth").digest{ realm = "r", users = { ann = "secret" } } })
 httpsrv.register_control("wait", function() httpsrv.sleep(60) end)
 httpsrv.register("GET", "/slow", function(sess)
   httpsrv.sleep(0.7)
@@ -346,6 +350,29 @@ def test_control():
         check("stop stops", ctl(server, "stop").returncode == 0 and server.process.wait(timeout=60) == 0)
         check("and whoever waits is told", waiting.wait(timeout=30) == 1)
         check("the socket is gone", not os.path.exists(os.path.join(work, "control")))
+
+
+def test_digest():
+    def sha256(text):
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def ask(authorization=""):
+        with server.connect() as s:
+            s.sendall(f"GET /who HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n".encode())
+            data = b""
+            while piece := s.recv(65536):
+                data += piece
+        return data.decode()
+
+    with serving() as server:
+        nonce = ask().split('nonce="')[1].split('"')[0]
+        good = 0
+        for count in range(1, 41):
+            nc = f"{count:08x}"
+            response = sha256(":".join([sha256("ann:r:secret"), nonce, nc, "c", "auth", sha256("GET:/who")]))
+            good += ask(f'Authorization: Digest username="ann", realm="r", nonce="{nonce}", uri="/who", algorithm=SHA-256, qop=auth, '
+                        f'nc={nc}, cnonce="c", response="{response}"\r\n').endswith("ann")
+        check("any worker takes a nonce that another has given", good == 40, f"{good} of 40")
 
 
 def test_a_dead_master():
