@@ -131,6 +131,9 @@ ruling_18_a_hundred_cold_files_do_not_hold_up_the_loop(void **state)
     /* A machine that is itself one of several on another loses time that nobody can account for, now and then. */
     int64_t best = INT64_MAX;
     for (int round = 0; round < 5 && best > 2 * HS_MSEC; round++) {
+        if (round != 0) { /* what was seen of a file's pages is believed for a tenth of a second */
+            (void)nanosleep(&(struct timespec){ .tv_nsec = 150 * 1000 * 1000 }, NULL);
+        }
         int64_t longest = read_cold_files();
         best = longest < best ? longest : best;
     }
