@@ -421,7 +421,11 @@ static void
 deadline_passed(void *arg)
 {
     struct hs_task *t = arg;
-    hs_task_wake(t, ETIMEDOUT);
+    if (TAILQ_EMPTY(&t->rt->ready)) {
+        hs_task_wake(t, ETIMEDOUT);
+    } else {
+        hs_task_wake_later(t, ETIMEDOUT); /* after those that were ready before: they may have been spawned by it */
+    }
 }
 
 int

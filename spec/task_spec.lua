@@ -2,6 +2,21 @@
 local httpsrv = require "httpsrv"
 
 describe("spawn", function()
+  it("before a sleep begins before it ends before a sleep begin before it ends, however late the loop is", function()
+    local order = {}
+    local sleeper = httpsrv.spawn(function()
+      httpsrv.spawn(function() order[#order + 1] = "spawned" end)
+      httpsrv.sleep(0.001)
+      order[#order + 1] = "slept"
+    end)
+    httpsrv.spawn(function() -- keeps the loop from looking before the sleep is over
+      local till = os.clock() + 0.005
+      while os.clock() < till do end
+    end)
+    sleeper:wait()
+    assert.are.same({ "spawned", "slept" }, order)
+  end)
+
   it("runs beside, later than its caller goes on", function()
     local order = {}
     local task = httpsrv.spawn(function(a, b) order[#order + 1] = a .. b end, "task", "!")
