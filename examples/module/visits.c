@@ -2,7 +2,8 @@
  *
  *     make && httpsrv serve DIR --module ./visits.so
  *
- * The counter is the closure of its registrations, so it lives as long as a set of handlers that refers to it, and each reload starts a new one. */
+ * The counter is the closure of its registrations, so it lives as long as a set of handlers that refers to it: each reload starts a new one, and each worker
+ * has its own (with --workers 0 there is one process). */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -156,7 +156,7 @@ module() {
 	cp -r examples/module "$place" && quiet_make -C "$place" CC="$CC" CFLAGS="-O2 -Wall -Wextra -Werror" LDFLAGS="$2" || return 1
 	mkdir "$place/scripts" && echo 'require("httpsrv").register("GET", "/lua", function(sess) sess:response_append("lua") end)' >"$place/scripts/a.lua"
 	"$prefix/bin/httpsrv" routes "$place/scripts" --module "$place/visits.so" | grep 'GET .*/visits/slow' || return 1
-	start "$place/log" "$prefix/bin/httpsrv" serve "$place/scripts" --listen "unix:$tmp/socket" --module "$place/visits.so"
+	start "$place/log" "$prefix/bin/httpsrv" serve "$place/scripts" --workers 0 --listen "unix:$tmp/socket" --module "$place/visits.so"
 	is "visit 1" "$(ask http://localhost/visits)" && is "visit 2" "$(ask http://localhost/visits/slow)" && is "visit 3" "$(ask http://localhost/visits)" &&
 		is lua "$(ask http://localhost/lua)" && kill -HUP $running && log_says "$place/log" 'reloaded: generation 2, 3 routes' &&
 		is "visit 1" "$(ask http://localhost/visits)" && kill -TERM $running && ended
@@ -204,7 +204,7 @@ resident() {
 many_reloads() {
 	place=$tmp/reloads
 	mkdir "$place" && cp examples/*.lua "$place" && cp -r examples/lib "$place"
-	start "$place/log" "$prefix/bin/httpsrv" serve "$place" --listen "unix:$tmp/socket"
+	start "$place/log" "$prefix/bin/httpsrv" serve "$place" --workers 0 --listen "unix:$tmp/socket"
 	for round in 1 2 3; do
 		i=0
 		while [ $i -lt 100 ]; do
