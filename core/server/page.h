@@ -15,23 +15,11 @@ enum hs_worker_state { HS_WORKER_EMPTY, HS_WORKER_STARTING, HS_WORKER_SERVING, H
 
 /* What is counted. From LIVE on: how many there are now, which end with the worker. */
 enum hs_count {
-    HS_COUNT_CONNECTIONS,
     HS_COUNT_REQUESTS,
-    HS_COUNT_REFUSED,
-    HS_COUNT_TIMEOUTS,
-    HS_COUNT_TURNED_AWAY,
     HS_COUNT_BYTES,
-    HS_COUNT_STATUS_1XX, /* sent: by hundreds; 1XX counts those without a status */
-    HS_COUNT_STATUS_2XX,
-    HS_COUNT_STATUS_3XX,
-    HS_COUNT_STATUS_4XX,
-    HS_COUNT_STATUS_5XX,
     HS_COUNT_LIVE,
     HS_COUNT_OPEN_CONNECTIONS = HS_COUNT_LIVE,
-    HS_COUNT_IDLE_CONNECTIONS,
     HS_COUNT_OPEN_REQUESTS,
-    HS_COUNT_LUA_BYTES,
-    HS_COUNT_LONGEST_TURN, /* ns, since the last look */
     HS_COUNTS,
 };
 
