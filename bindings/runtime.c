@@ -142,6 +142,7 @@ open_state(lua_State *L)
     hs_lua_open_handler(L, rt);
     hs_lua_open_auth(L, rt);
     hs_lua_open_crypto(L, rt);
+    hs_lua_open_xml(L, rt);
     hs_lua_open_request(L, rt);
     hs_lua_open_response(L, rt);
     hs_lua_open_io(L, rt);

@@ -14,6 +14,7 @@ local route = require "httpsrv.route"
 local sync = require "httpsrv.sync"
 local task = require "httpsrv.task"
 local wait = require "httpsrv.wait"
+local xml = require "httpsrv.xml"
 
 local concat, select, tostring = table.concat, select, tostring
 
@@ -30,6 +31,7 @@ M.io = require "httpsrv.io"
 M.spawn, M.spawn_detached, M.shield, M.on_unload = task.spawn, task.spawn_detached, task.shield, task.on_unload
 M.queue, M.event, M.semaphore = sync.queue, sync.event, sync.semaphore
 M.null, M.empty_array, M.json_encode, M.json_decode = json.null, json.empty_array, json.encode, json.decode
+M.xml_encode, M.xml_decode = xml.encode, xml.decode
 
 --- What a cancelled wait raises. Comparing with == tells it from other errors.
 M.cancelled = C.cancelled

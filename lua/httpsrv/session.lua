@@ -4,6 +4,7 @@
 -- @module httpsrv.session
 local C = select(2, ...)
 local json = require "httpsrv.json"
+local xml = require "httpsrv.xml"
 local wait = require "httpsrv.wait"
 
 local again, once = wait.again, wait.once
@@ -119,6 +120,14 @@ function methods:request_data_get_json()
   return json.decode(text)
 end
 
+--- The whole body, decoded from XML (see httpsrv.xml). Waits.
+-- @return the document's element; nil, message, code ("EINVAL" and "… at line N" for what is not well formed)
+function methods:request_data_get_xml()
+  local text, msg, code = methods.request_data_get_string(self)
+  if not text then return nil, msg, code end
+  return xml.decode(text)
+end
+
 --- Reads the whole body, past a limit into a file; after it request_data_get gives seekable ios. Waits.
 -- @return true; nil, message, code
 function methods:request_data_spool()
@@ -183,6 +192,15 @@ function methods:response_json(value)
   local text, msg = json.encode(value)
   if not text then C.arg_error(1, "response_json", msg) end
   return once(core.payload(self, text, "application/json", "response_json"))
+end
+
+--- Sets the whole body to an element's XML text (see httpsrv.xml); the content type is application/xml where none was set.
+-- @tparam table element what XML can say; else an error is raised
+function methods:response_xml(element)
+  if type(element) ~= "table" then C.arg_error(1, "response_xml", "table expected, got " .. type(element)) end
+  local text, msg = xml.encode(element)
+  if not text then C.arg_error(1, "response_xml", msg) end
+  return once(core.payload(self, text, "application/xml", "response_xml"))
 end
 
 --- Streams an io to the client, after what was added before, from its position on, at the client's pace. Returns at once; the io is

@@ -136,6 +136,24 @@ function httpsrv.json_encode(value) end
 ---@return httpsrv.errcode? code
 function httpsrv.json_decode(text) end
 
+---An element of XML; its children, strings and elements, stand in its list.
+---@class httpsrv.xml_element
+---@field tag string
+---@field attr? table<string|integer, string> by name; the names in their order in its list
+---@field [integer] string|httpsrv.xml_element
+
+---@param element httpsrv.xml_element
+---@return string? text
+---@return string? message
+---@return httpsrv.errcode? code
+function httpsrv.xml_encode(element) end
+
+---@param text string
+---@return httpsrv.xml_element? element
+---@return string? message "… at line N"
+---@return httpsrv.errcode? code
+function httpsrv.xml_decode(text) end
+
 ---@param level httpsrv.level
 ---@param ... any
 function httpsrv.log(level, ...) end
@@ -515,6 +533,11 @@ function session:request_data_get_string() end
 ---@return httpsrv.errcode? code
 function session:request_data_get_json() end
 ---Waits.
+---@return httpsrv.xml_element? element
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_data_get_xml() end
+---Waits.
 ---@return true? ok
 ---@return string? message
 ---@return httpsrv.errcode? code
@@ -591,6 +614,11 @@ function session:response_string(text) end
 ---@return string? message
 ---@return httpsrv.errcode? code
 function session:response_json(value) end
+---@param element httpsrv.xml_element
+---@return true? ok
+---@return string? message
+---@return httpsrv.errcode? code
+function session:response_xml(element) end
 ---Waits when immediate.
 ---@param io httpsrv.io
 ---@param immediate? boolean

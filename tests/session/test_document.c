@@ -153,6 +153,7 @@ what_is_no_xml_or_declares_entities_is_null(void **state)
         "<!DOCTYPE a [<!ENTITY % p SYSTEM \"file:///etc/passwd\"> %p;]><a>y</a>",
         "<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;&x;&x;&x;\"><!ENTITY z \"&y;&y;&y;&y;&y;&y;\">]><a>&z;</a>",
         "<!DOCTYPE a [<!ENTITY x \"quiet\">]><a>y</a>",
+        "<!DOCTYPE a [<!ATTLIST a b CDATA \"as long as it likes\">]><a/>",
     };
     struct rig r;
 

@@ -118,7 +118,8 @@ HTTPSRV_API int ec_httpsrv_request_data_spool(ec_httpsrv_session *sess);
 /* The whole body as a document, which is the caller's: json_object_put. 0 and NULL when the text is not JSON (and for null itself).
  * Errors as data_get_string. */
 HTTPSRV_API int ec_httpsrv_request_data_get_json(ec_httpsrv_session *sess, struct json_object **json);
-/* The same of XML, to be freed by xmlFreeDoc. No network, no external entities; 0 and NULL when it is not well formed or declares entities. */
+/* The same of XML, to be freed by xmlFreeDoc. No network, no external entities; 0 and NULL when it is not well formed or declares entities or
+ * defaults of attributes; EMSGSIZE also when it has more than 262,144 nodes. */
 HTTPSRV_API int ec_httpsrv_request_data_get_xml(ec_httpsrv_session *sess, struct _xmlDoc **doc);
 /* The listener's accept record, the event being dispatched, and the event loop that owns the session. Borrowed until the request ends;
  * NULL when it has ended (errno EBADF) or for want of memory. */
