@@ -40,7 +40,7 @@ struct hs_lua_runtime {
     bool to_stdout; /* print writes to stdout, not to the log */
     struct hs_pool_unit *unit; /* a reference */
     bool pooled;               /* the state of a pool thread */
-    size_t nroutes;            /* pooled: registrations seen while loading */
+    size_t nroutes;            /* pooled: the number of the registration that is likely to be next while loading */
     int ref_pool_handlers;     /* pooled: number of a registration -> its handler */
     struct hs_lua_job *job;    /* pooled: what the thread runs */
     unsigned pending;          /* pooled: jobs for other pools that are not done */
@@ -138,6 +138,7 @@ void hs_lua_open_timer(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_handler(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_auth(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_crypto(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_xml(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_request(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_response(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_io(lua_State *L, struct hs_lua_runtime *rt);

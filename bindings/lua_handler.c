@@ -287,18 +287,20 @@ register_pooled(lua_State *L, struct hs_lua_runtime *rt, const char *method, con
     char why[512];
     struct hs_buf text;
     hs_buf_init(&text, sizeof(why) - 1);
-    int err = hs_pool_unit_check_route(rt->unit, rt->nroutes, hs_lua_string_field(L, 4, "host"), method, path, pool, &text);
+    const int n = hs_pool_unit_find_route(rt->unit, rt->nroutes, hs_lua_string_field(L, 4, "host"), method, path, pool, &text);
     (void)snprintf(why, sizeof(why), "%.*s", (int)text.len, text.p != NULL ? text.p : "");
     hs_buf_fini(&text);
-    if (err != 0) {
+    if (n < 0) {
         hs_lua_throw(L, "%s", why[0] != '\0' ? why : "scripts have to register the same in all threads");
     }
-    rt->nroutes++;
+    rt->nroutes = (size_t)n + 1;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_pool_handlers);
     if (pool != NULL) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_pool_handlers);
         lua_pushvalue(L, 3);
-        lua_rawseti(L, -2, (int)rt->nroutes);
+    } else {
+        lua_pushboolean(L, 0);
     }
+    lua_rawseti(L, -2, n + 1);
     lua_pushboolean(L, 1);
     return 1;
 }

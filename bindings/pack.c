@@ -51,8 +51,8 @@ void
 hs_pack_fini(struct hs_pack *p)
 {
     for (size_t i = 0; i < p->nios; i++) {
-        if (p->ios[i] != NULL) {
-            io_wrapper_delref(p->ios[i]);
+        if (p->ios[i].io != NULL) {
+            io_wrapper_delref(p->ios[i].io);
         }
     }
     free(p->ios);
@@ -514,9 +514,9 @@ take_ios(lua_State *L, struct packer *k)
         lua_rawgeti(L, k->boxes, (int)i + 1);
         struct hs_io_box *box = lua_touserdata(L, -1);
         lua_pop(L, 1);
-        p->ios[i] = hs_io_box_lend(box);
+        p->ios[i].io = hs_io_box_lend(box);
         p->nios = i + 1;
-        if (p->ios[i] == NULL || !reach_from_afar(&p->ios[i])) {
+        if (p->ios[i].io == NULL || !reach_from_afar(&p->ios[i].io)) {
             hs_pack_return(L, k->rt, k->boxes, p);
             give_up(L, k, ENOMEM);
         }
@@ -597,9 +597,11 @@ hs_pack_return(lua_State *L, struct hs_lua_runtime *rt, int idx, struct hs_pack 
         lua_rawgeti(L, idx, (int)i + 1);
         struct hs_io_box *box = hs_io_box_test(L, rt, -1);
         lua_pop(L, 1);
-        if (box != NULL && p->ios[i] != NULL) {
-            hs_io_box_take_back(box, p->ios[i]);
-            p->ios[i] = NULL;
+        if (box != NULL && p->ios[i].io != NULL) {
+            hs_io_box_take_back(box, p->ios[i].io);
+            p->ios[i].io = NULL;
+        } else if (box != NULL && box->lent && p->ios[i].closed) {
+            hs_io_box_close(box);
         }
     }
 }

@@ -9,9 +9,14 @@
 #include "base/buf.h"
 #include "bindings/internal.h"
 
+struct hs_pack_io {
+    io_object *io; /* a reference, until it is unpacked or returned; NULL: it does not come back... */
+    bool closed;   /* ...because it has been closed */
+};
+
 struct hs_pack {
     struct hs_buf data;
-    io_object **ios; /* a reference each, until they are unpacked or returned */
+    struct hs_pack_io *ios;
     size_t nios;
     char why[256]; /* of the last error */
 };
@@ -33,7 +38,7 @@ int hs_pack_values(lua_State *L, struct hs_lua_runtime *rt, int first, int n, co
 int hs_pack_push(lua_State *L, struct hs_lua_runtime *rt, int known, struct hs_pack *p);
 /* The receiver has done with the ios: takes those of the boxes of the table at idx that still hold one out of them and back into the packet. */
 void hs_pack_collect(lua_State *L, struct hs_lua_runtime *rt, int idx, struct hs_pack *p);
-/* At the sender: gives them back to the boxes of the table at idx. */
+/* At the sender: gives them back to the boxes of the table at idx; those of ios that have been closed are closed. */
 void hs_pack_return(lua_State *L, struct hs_lua_runtime *rt, int idx, struct hs_pack *p);
 
 #endif

@@ -177,6 +177,24 @@ on_loaded(void *arg, int err)
     l->err = err;
 }
 
+/* 0, or EINVAL and text names what home has registered and this state has not. */
+static int
+check_all_registered(struct hs_lua_runtime *rt, const struct hs_pool_unit *u, struct hs_buf *text)
+{
+    int err = 0;
+    lua_rawgeti(rt->L, LUA_REGISTRYINDEX, rt->ref_pool_handlers);
+    for (size_t n = 0; n < u->nroutes && err == 0; n++) {
+        lua_rawgeti(rt->L, -1, (int)n + 1);
+        if (lua_isnil(rt->L, -1)) {
+            hs_pool_unit_print_missing(u, n, text);
+            err = EINVAL;
+        }
+        lua_pop(rt->L, 1);
+    }
+    lua_pop(rt->L, 1);
+    return err;
+}
+
 static int
 load(struct hs_pool_state *s, struct hs_buf *text)
 {
@@ -190,8 +208,8 @@ load(struct hs_pool_state *s, struct hs_buf *text)
     if (err == 0) {
         err = l.err;
     }
-    if (err == 0 && s->rt->nroutes != u->nroutes) {
-        err = hs_pool_unit_check_route(u, s->rt->nroutes, NULL, NULL, "nothing", NULL, text);
+    if (err == 0) {
+        err = check_all_registered(s->rt, u, text);
     }
     if (err != 0 && text->len == 0) {
         (void)hs_buf_printf(text, "the scripts do not load in a pool thread: %s", strerror(err));

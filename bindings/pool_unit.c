@@ -177,12 +177,6 @@ hs_pool_unit_loop(const struct hs_pool_unit *u)
     return u->loop;
 }
 
-size_t
-hs_pool_unit_routes(const struct hs_pool_unit *u)
-{
-    return u->nroutes;
-}
-
 static bool
 same(const char *a, const char *b)
 {
@@ -195,21 +189,56 @@ shown(const char *s, const char *otherwise)
     return s != NULL ? s : otherwise;
 }
 
-int
-hs_pool_unit_check_route(struct hs_pool_unit *u, size_t n, const char *host, const char *method, const char *path, const char *pool,
-                         struct hs_buf *text)
+static bool
+is_named(const struct unit_route *r, const char *host, const char *method, const char *path)
 {
-    static const struct unit_route none = { .path = (char *)"nothing" };
-    const struct unit_route *r = n < u->nroutes ? &u->routes[n] : &none;
-    if (n < u->nroutes && same(r->host, host) && same(r->method, method) && same(r->path, path) && same(r->pool, pool)) {
-        return 0;
+    return same(r->path, path) && same(r->method, method) && same(r->host, host);
+}
+
+static void
+print_route(struct hs_buf *text, const char *host, const char *method, const char *path, const char *pool)
+{
+    (void)hs_buf_printf(text, "%s %s%s (pool %s)", shown(method, "*"), shown(host, ""), path, shown(pool, "none"));
+}
+
+static void
+print_rule(struct hs_buf *text)
+{
+    (void)hs_buf_printf(text, ": scripts have to register the same in all threads");
+}
+
+int
+hs_pool_unit_find_route(const struct hs_pool_unit *u, size_t near, const char *host, const char *method, const char *path, const char *pool,
+                        struct hs_buf *text)
+{
+    const struct unit_route *other = NULL;
+    for (size_t i = 0; i < u->nroutes && other == NULL; i++) {
+        const size_t n = (near + i) % u->nroutes;
+        if (is_named(&u->routes[n], host, method, path)) {
+            if (same(u->routes[n].pool, pool)) {
+                return (int)n;
+            }
+            other = &u->routes[n];
+        }
     }
-    (void)hs_buf_printf(text,
-                        "registration %zu is %s %s%s (pool %s) in a pool thread, where the loop has %s %s%s (pool %s): scripts have to "
-                        "register the same, in the same order, in all threads",
-                        n + 1, shown(method, "*"), shown(host, ""), path, shown(pool, "none"), shown(r->method, "*"), shown(r->host, ""),
-                        r->path, shown(r->pool, "none"));
-    return EINVAL;
+    print_route(text, host, method, path, pool);
+    (void)hs_buf_printf(text, " is registered in a pool thread, but on the loop ");
+    if (other != NULL) {
+        (void)hs_buf_printf(text, "its pool is %s", shown(other->pool, "none"));
+    } else {
+        (void)hs_buf_printf(text, "there is none such");
+    }
+    print_rule(text);
+    return -1;
+}
+
+void
+hs_pool_unit_print_missing(const struct hs_pool_unit *u, size_t n, struct hs_buf *text)
+{
+    const struct unit_route *r = &u->routes[n];
+    print_route(text, r->host, r->method, r->path, r->pool);
+    (void)hs_buf_printf(text, " is registered on the loop, but not in a pool thread");
+    print_rule(text);
 }
 
 struct exit_post {

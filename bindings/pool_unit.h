@@ -27,10 +27,11 @@ struct hs_lua_runtime *hs_pool_unit_home(struct hs_pool_unit *u);
 
 /* --- pool threads, and home --- */
 struct hs_loop *hs_pool_unit_loop(const struct hs_pool_unit *u); /* home's */
-/* Number n is the registration that the arguments say: 0; else why not is written to text. */
-int hs_pool_unit_check_route(struct hs_pool_unit *u, size_t n, const char *host, const char *method, const char *path, const char *pool,
-                             struct hs_buf *text);
-size_t hs_pool_unit_routes(const struct hs_pool_unit *u);
+/* The number of home's registration with these names, looked for from number near on. -1: there is none such, and text says so. */
+int hs_pool_unit_find_route(const struct hs_pool_unit *u, size_t near, const char *host, const char *method, const char *path, const char *pool,
+                            struct hs_buf *text);
+/* Says of number n that a pool thread lacks it. */
+void hs_pool_unit_print_missing(const struct hs_pool_unit *u, size_t n, struct hs_buf *text);
 /* Has os.exit(status) called at home. */
 void hs_pool_unit_exit(struct hs_pool_unit *u, int status);
 

@@ -198,8 +198,8 @@ hs_pack_push(lua_State *L, struct hs_lua_runtime *rt, int known, struct hs_pack 
     for (size_t i = 0; i < p->nios; i++) {
         struct hs_io_box *box = hs_io_box_new(L, rt);
         lua_rawseti(L, u.boxes, (int)i + 1);
-        box->io = p->ios[i];
-        p->ios[i] = NULL;
+        box->io = p->ios[i].io;
+        p->ios[i].io = NULL;
     }
     lua_newtable(L);
     u.memo = lua_gettop(L);
@@ -220,11 +220,12 @@ hs_pack_collect(lua_State *L, struct hs_lua_runtime *rt, int idx, struct hs_pack
         struct hs_io_box *box = hs_io_box_test(L, rt, -1);
         lua_pop(L, 1);
         if (box == NULL || box->io == NULL) {
+            p->ios[i].closed = box == NULL || !box->lent;
             continue;
         }
-        /* Drained by a response, or closed by the script: gone. Waited for by a task of the receiver: that is being ended. */
+        /* Drained by a response: gone. Waited for by a task of the receiver: that is being ended. */
         io_object *io = hs_io_is_claimed(box->io) ? NULL : hs_io_box_source(box);
         hs_io_box_close(box);
-        p->ios[i] = io;
+        p->ios[i].io = io;
     }
 }

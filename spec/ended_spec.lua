@@ -63,6 +63,7 @@ describe("threat 34: a session that ended", function()
   setup(function()
     server = assert(S.start("spec/handlers"))
     server:lua("require 'ended'") -- it keeps an io
+    server:lua("assert(httpsrv.run_in_pool('one', require, 'ended'))") -- the thread and its state stay
   end)
   teardown(function()
     local status, killed, log = server:stop()
@@ -97,19 +98,27 @@ describe("threat 34: a session that ended", function()
     S.eventually(function() return server:lua("return tostring(kept.sess):find('finished', 1, true) ~= nil") end)
   end
 
-  for name, how in pairs(ENDS) do
-    it(name, timed(function()
+  -- From the loop, and first from a pool: an io that has outlived the session is still open then.
+  local function check_everywhere(name, how, in_pool)
+    it(in_pool and name .. ", in a pool as well" or name, timed(function()
       server:nothing_left(function()
         run(how)
-        for place, code in pairs(PLACES) do
+        local function look(place, fn, code)
           server:lua("kept.result = nil")
-          local check = "local ended = require 'ended' local function check() return ended.check(kept, %s) end "
-          server:lua(check:format(tostring(how.aborted)) .. code)
+          local check = "local ended = require 'ended' local function check() return ended.%s(kept, %s) end "
+          server:lua(check:format(fn, tostring(how.aborted)) .. code)
           assert.are.equal("", server:kept("result"), place)
         end
+        if in_pool then look("a pool", "check_in_pool", "kept.result = check()") end
+        for place, code in pairs(PLACES) do look(place, "check", code) end
         forget()
       end)
     end))
+  end
+
+  for name, how in pairs(ENDS) do
+    check_everywhere(name, how, false)
+    check_everywhere(name, how, true)
   end
 
   it("is proper in what remains of its handler", timed(function()

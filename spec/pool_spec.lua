@@ -171,6 +171,8 @@ describe("run_in_pool", function()
     local writer = httpsrv.spawn(run, "IO", function() w:write("through ", "threads\n") w:close() end)
     assert.are.same({ true, "through threads" }, { run("CPU", function() return r:read("*l") end) })
     assert.are.same({ true, true }, { writer:wait() })
+    assert.are.same({ nil, "io is closed", "EBADF" }, { w:write("x") })
+    assert.are.equal("io (closed)", tostring(w))
 
     local _, made = run("IO", function() return httpsrv.io.memory("made there") end)
     assert.are.equal("made there", made:read("*a"))
@@ -495,7 +497,40 @@ local p = httpsrv.pool("p")
 httpsrv.register("GET", httpsrv.in_pool() and "/b" or "/a", function() end, { pool = p })
 ]] }))
     assert.are.equal(500, server:request("GET", "/a").status)
-    server:logs("registration 1 is GET /b (pool p) in a pool thread, where the loop has GET /a (pool p)")
+    server:logs("GET /b (pool p) is registered in a pool thread, but on the loop there is none such")
+    server:stop()
+  end))
+
+  it("may have none less, nor have them in other pools", timed(function()
+    for code, said in pairs {
+      [ [[httpsrv.register("GET", "/a", f, { pool = p }) if not httpsrv.in_pool() then httpsrv.register(nil, "/b", f) end]] ] =
+        "* /b (pool none) is registered on the loop, but not in a pool thread",
+      [ [[httpsrv.register("GET", "/a", f, { pool = p }) httpsrv.register("GET", "/b", f, { pool = httpsrv.in_pool() and p or nil })]] ] =
+        "GET /b (pool p) is registered in a pool thread, but on the loop its pool is none",
+    } do
+      local server = assert(spec.start({ ["a.lua"] = "local httpsrv = require 'httpsrv' local p = httpsrv.pool('p') local function f() end "
+        .. code }))
+      assert.are.equal(500, server:request("GET", "/a").status)
+      server:logs(said)
+      server:stop()
+    end
+  end))
+
+  it("may register in any order", timed(function()
+    local server = assert(spec.start({ ["a.lua"] = [[
+      local httpsrv = require "httpsrv"
+      local p = httpsrv.pool("p", { threads = 2 })
+      local names = { "a", "b", "c", "d", "e" }
+      for at = 1, #names do
+        local name = names[httpsrv.in_pool() and #names + 1 - at or at]
+        httpsrv.register("GET", "/" .. name, function(sess) sess:response_string(name .. tostring(httpsrv.in_pool())) end, { pool = p })
+        httpsrv.register("POST", "/" .. name, function(sess) sess:response_string("loop " .. name) end)
+      end
+    ]] }))
+    for _, name in ipairs { "a", "c", "e", "b", "d" } do
+      assert.are.equal(name .. "true", server:request("GET", "/" .. name).body)
+      assert.are.equal("loop " .. name, server:request("POST", "/" .. name).body)
+    end
     server:stop()
   end))
 

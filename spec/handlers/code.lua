@@ -4,6 +4,8 @@ local httpsrv = require "httpsrv"
 
 local codes, kept = {}, {}
 
+httpsrv.pool("one", { threads = 1 })
+
 -- On the chunk's first line, so that line numbers stay.
 local PRELUDE = 'local sess, kept = ... local httpsrv = require "httpsrv" local cancelled = httpsrv.cancelled '
 

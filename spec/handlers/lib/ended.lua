@@ -7,7 +7,8 @@ local ended = {}
 local SESSION = {
   request_header_get = { "host" }, response_status_set = { 200 }, response_status_set_std = { 200, "OK", "text/plain" },
   response_header_set = { "A", "b" }, response_header_add = { "A", "b" }, response_append = { "x" }, response_printf = { "%s", "x" },
-  response_string = { "x" }, response_json = { 1 }, response_io = { httpsrv.io.memory("x") }, response_flush = { true },
+  response_string = { "x" }, response_json = { 1 }, response_xml = { { tag = "a" } },
+  response_io = { httpsrv.io.memory("x") }, response_flush = { true },
   redirect = { "/" }, cookie_set = { "a", "b" },
 }
 local IO = { read = { 1 }, write = { "x" }, seek = { "set", 0 } }
@@ -116,6 +117,38 @@ function ended.check(kept, aborted)
   for what, io in pairs(kept.free) do
     if select(3, io:close()) ~= "EBADF" and aborted and not kept.closed then bad[#bad + 1] = what .. " has outlived the abort" end
     ended.io(io, what, bad)
+  end
+  kept.closed = true
+  return table.concat(bad, "\n")
+end
+
+--- The same from a thread of a pool, of all that can be taken there: the session, and ios that are open. Closes those.
+-- @param aborted no io has outlived it
+-- @return what is wrong, as text
+function ended.check_in_pool(kept, aborted)
+  local bad = {}
+  local function there(what, fn, ...)
+    local ok, said = httpsrv.run_in_pool("one", fn, ...)
+    if not ok or said ~= "" then bad[#bad + 1] = what .. " in a pool: " .. tostring(said) end
+  end
+  there("session", function(sess)
+    local found = {}
+    ended.session(sess, found)
+    return table.concat(found, "\n")
+  end, kept.sess)
+  local function close_and_check(io, what)
+    local found = {}
+    if io:close() ~= true then found[1] = what .. " was not open" end
+    ended.io(io, what, found)
+    return table.concat(found, "\n")
+  end
+  for _, ios in ipairs { kept.own, kept.free } do
+    for what, io in pairs(ios) do
+      local taken, err = pcall(there, what, close_and_check, io, what)
+      local gone = aborted or ios == kept.own or what == "stdin" or what == "stdout" -- a child ends with its session
+      if taken == gone then bad[#bad + 1] = what .. (taken and " was taken" or ": " .. tostring(err)) end
+      if not taken and not tostring(err):find("an io that is closed", 1, true) then bad[#bad + 1] = what .. ": " .. tostring(err) end
+    end
   end
   kept.closed = true
   return table.concat(bad, "\n")
