@@ -63,6 +63,7 @@ static __attribute__((noinline)) void
 conn_free(struct h1_conn *c)
 {
     hs_deferred_cancel(c->h->loop, &c->again);
+    hs_peer_delref(c->stream.peer);
     free(c);
     hs_live_add(HS_LIVE_CONN, -1);
 }
@@ -234,8 +235,41 @@ h1_lost(struct h1_conn *c, int err)
     h1_leave(c);
 }
 
+/* The first line of the head that is being read, as far as it is here. */
+static struct hs_view
+first_line(const struct h1_conn *c)
+{
+    const struct hs_h1 *h = c->h;
+    struct hs_view v = h->input == c ? (struct hs_view){ h->cur, (size_t)(h->end - h->cur) } : (struct hs_view){ c->in, c->in_len };
+
+    while (v.n != 0 && (*v.p == '\r' || *v.p == '\n')) {
+        v.p++;
+        v.n--;
+    }
+    const char *end = v.n != 0 ? memchr(v.p, '\n', v.n) : NULL;
+    v.n = end ? (size_t)(end - v.p) : v.n;
+    v.n -= v.n != 0 && v.p[v.n - 1] == '\r';
+    return v;
+}
+
+static void
+tell_refused(struct h1_conn *c, const struct hs_refusal *why, const struct hs_request *req, int64_t started, size_t bytes)
+{
+    struct sockaddr_storage from = { 0 };
+    socklen_t len = sizeof from;
+    struct hs_h1_refused r = { .why = why, .req = req, .from = &from, .peer = c->stream.peer, .started = started, .bytes = bytes };
+
+    if (!req) {
+        r.line = first_line(c);
+    }
+    if (c->t->ops->addr(c->t, true, &from, &len) != 0) {
+        from.ss_family = AF_UNSPEC;
+    }
+    c->h->on_refused(c->h->on_refused_arg, &r);
+}
+
 void
-h1_refuse(struct h1_conn *c, const struct hs_refusal *why)
+h1_refuse(struct h1_conn *c, const struct hs_refusal *why, const struct hs_request *req, int64_t started)
 {
     struct hs_h1 *h = c->h;
     struct hs_view phrase = hs_status_reason(why->status);
@@ -247,10 +281,7 @@ h1_refuse(struct h1_conn *c, const struct hs_refusal *why)
 
     h->stats.refused++;
     if (h->on_refused) {
-        struct sockaddr_storage ss = { 0 };
-        socklen_t len = sizeof ss;
-        (void)c->t->ops->addr(c->t, true, &ss, &len);
-        h->on_refused(h->on_refused_arg, why, &ss);
+        tell_refused(c, why, req, started, phrase.n + 1);
     }
     c->head_out = false;
     c->minor = 1;
@@ -284,7 +315,7 @@ head_expired(struct hs_timeq_entry *e)
         h1_close(c, false); /* silent since accept */
         return;
     }
-    h1_refuse(c, &(struct hs_refusal){ 408, "head not complete in time" });
+    h1_refuse(c, &(struct hs_refusal){ 408, "head not complete in time" }, NULL, hs_loop_now(c->h->loop) - c->h->limits.head_timeout);
 }
 
 static void
@@ -448,6 +479,9 @@ hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
     h->stats.connections++;
     h->stats.live++;
     h1_time_input(c, &h->head_q);
+    if (h->note_peer) {
+        c->stream.peer = h->note_peer(h->note_peer_arg, t);
+    }
     if (t->ops->set_interest(t, HS_READ | HS_CLOSED) != 0) {
         h1_close(c, true);
         return ENOMEM;
@@ -564,8 +598,15 @@ hs_h1_get_stats(const struct hs_h1 *h, struct hs_h1_stats *st)
 }
 
 void
-hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer), void *arg)
+hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_h1_refused *r), void *arg)
 {
     h->on_refused = fn;
     h->on_refused_arg = arg;
+}
+
+void
+hs_h1_note_peers(struct hs_h1 *h, struct hs_peer *(*fn)(void *arg, struct hs_transport *t), void *arg)
+{
+    h->note_peer = fn;
+    h->note_peer_arg = arg;
 }

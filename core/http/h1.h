@@ -29,6 +29,17 @@ struct hs_h1_stats {
     size_t live, idle, lingering;
 };
 
+/* A request that was answered by the driver, without a session: it was refused. */
+struct hs_h1_refused {
+    const struct hs_refusal *why;
+    const struct hs_request *req; /* NULL: its head was not understood, or did not come in time */
+    struct hs_view line;          /* without req: its first line as far as it came, any bytes, maybe none */
+    const struct sockaddr_storage *from; /* the peer's address; AF_UNSPEC when it has gone */
+    const struct hs_peer *peer;   /* NULL: it was not noted */
+    int64_t started;              /* loop time: of its head, as far as that is known */
+    uint64_t bytes;               /* of the content of the answer */
+};
+
 /* The values named above. */
 void hs_h1_limits_default(struct hs_h1_limits *l);
 /* 0, ENOMEM. user and its arg live as long. */
@@ -44,7 +55,10 @@ void hs_h1_close_idle(struct hs_h1 *h);
 /* Aborts everything. */
 void hs_h1_close_all(struct hs_h1 *h);
 void hs_h1_get_stats(const struct hs_h1 *h, struct hs_h1_stats *st);
-/* Called for a request refused before it reached a session (for the log). */
-void hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer), void *arg);
+/* Called for each request refused before it reached a session, when its answer is about to be sent. All of r is borrowed for the call. */
+void hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_h1_refused *r), void *arg);
+/* Has fn note with whom each connection is that begins from now on (as hs_peer_new); NULL from it: there is no memory, it goes on without. fn NULL:
+ * nothing is noted (the default). */
+void hs_h1_note_peers(struct hs_h1 *h, struct hs_peer *(*fn)(void *arg, struct hs_transport *t), void *arg);
 
 #endif

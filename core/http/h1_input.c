@@ -191,14 +191,14 @@ start_exchange(struct h1_conn *c, const struct hs_request *req)
     c->head_out = c->chunked_out = c->close_delimited = c->body_on = false;
     c->chunk_left = 0;
     if ((req->chunked || req->content_length > 0) && !body_new(c, req)) {
-        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" });
+        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" }, req, hs_loop_now(h->loop));
         return;
     }
     h1_set_state(c, c->body ? H1_BODY : H1_READ);
     c->exchange = true;
     if (!h->user->begin(h->arg, &c->stream, req)) {
         c->exchange = false;
-        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" });
+        h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" }, req, hs_loop_now(h->loop));
     } else if (c->peer_fin && c->exchange) {
         hs_defer(h->loop, &c->again); /* the FIN came before this session, which is to hear of it */
     }
@@ -219,7 +219,7 @@ parse_head(struct h1_conn *c)
     req.fields = h->fields;
     switch (hs_request_parse(h->cur, n, c->seen, &h->limits.head, &req, &why)) {
     case HS_PARSE_MORE: c->seen = (uint32_t)n; return false;
-    case HS_PARSE_REFUSED: h1_refuse(c, &why); return false;
+    case HS_PARSE_REFUSED: h1_refuse(c, &why, NULL, hs_loop_now(h->loop)); return false;
     case HS_PARSE_DONE:
         h->cur += req.size;
         start_exchange(c, &req);

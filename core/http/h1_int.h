@@ -83,8 +83,10 @@ struct hs_h1 {
     TAILQ_HEAD(, h1_conn) conns;
     struct hs_timeq head_q, idle_q, body_q, linger_q, write_q;
     struct hs_h1_stats stats;
-    void (*on_refused)(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer);
+    void (*on_refused)(void *arg, const struct hs_h1_refused *r);
     void *on_refused_arg;
+    struct hs_peer *(*note_peer)(void *arg, struct hs_transport *t); /* NULL: none is noted */
+    void *note_peer_arg;
     bool draining;
     /* input: the bytes that are being worked on, and whose they are */
     struct h1_conn *input; /* NULL: scratch is free */
@@ -113,8 +115,8 @@ void h1_close(struct h1_conn *c, bool reset);
 void h1_close_when_sent(struct h1_conn *c);
 /* The connection is of no more use: tells the session, closes. */
 void h1_lost(struct h1_conn *c, int err);
-/* Answers with an error of the driver's own and closes. */
-void h1_refuse(struct h1_conn *c, const struct hs_refusal *why);
+/* Answers with an error of the driver's own and closes. req: the head, where it was understood, else NULL. started: when it began to come. */
+void h1_refuse(struct h1_conn *c, const struct hs_refusal *why, const struct hs_request *req, int64_t started);
 
 /* --- h1_input.c --- */
 void h1_on_readable(struct h1_conn *c);

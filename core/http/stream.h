@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "http/peer.h"
 #include "http/request.h"
 #include "http/request_parser.h"
 #include "http/response_head.h"
@@ -64,6 +65,7 @@ struct hs_stream_ops {
 struct hs_stream {
     const struct hs_stream_ops *ops;
     void *user; /* the session */
+    struct hs_peer *peer; /* with whom the connection is, where that is noted; NULL: it is not. Who outlives the exchange takes a reference */
 };
 
 struct hs_stream_user {

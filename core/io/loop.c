@@ -482,6 +482,18 @@ hs_loop_walltime(struct hs_loop *loop)
 }
 
 int64_t
+hs_loop_clock(struct hs_loop *loop)
+{
+    return loop->test_clock ? loop->now : clock_now(CLOCK_MONOTONIC);
+}
+
+int64_t
+hs_loop_wallclock(struct hs_loop *loop)
+{
+    return loop->test_clock ? TEST_WALLTIME * HS_SEC + (loop->now - TEST_START) : clock_now(CLOCK_REALTIME);
+}
+
+int64_t
 hs_loop_longest_turn(struct hs_loop *loop, bool reset)
 {
     int64_t longest = loop->longest;

@@ -48,6 +48,10 @@ void hs_loop_stop(struct hs_loop *loop);
 int64_t hs_loop_now(struct hs_loop *loop);
 /* Wall clock seconds since 1970, cached for the turn. */
 int64_t hs_loop_walltime(struct hs_loop *loop);
+/* The same two as they are at this moment, read at each call and not to be mixed up with the time of the turn: monotonic, and since 1970, both in
+ * nanoseconds. With a test clock they are what that shows. */
+int64_t hs_loop_clock(struct hs_loop *loop);
+int64_t hs_loop_wallclock(struct hs_loop *loop);
 /* Test clock only: moves time on by ns and fires the timers that come due, in order of their deadlines; each sees its
  * deadline as the time. One that is set to 0 meanwhile waits for the next call. The clock starts at 1994-11-06 08:49:37. */
 void hs_loop_advance(struct hs_loop *loop, int64_t ns);

@@ -7,6 +7,7 @@
 #include "http/h1.h"
 #include "server/listeners.h"
 #include "server/reload.h"
+#include "server/request_ends.h"
 #include "server/server_int.h"
 
 enum server_state { SERVER_NEW, SERVER_LOADING, SERVER_SERVING, SERVER_DRAINING, SERVER_ENDING, SERVER_UNLOADING, SERVER_STOPPED };
@@ -20,6 +21,7 @@ struct httpsrv_server {
     struct hs_loop *loop;
     struct hs_session_env *env;
     struct hs_dispatch *dispatch;
+    struct hs_request_ends ends;    /* who is told of requests that have ended */
     struct hs_h1 *h1;
     struct hs_listeners *listeners; /* NULL once closed */
     struct hs_control *control;     /* NULL: none */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -197,37 +196,29 @@ open_listeners(struct httpsrv_server *s)
 
 /* --- what is told of requests --- */
 
+/* A person watches a terminal. */
 static void
-on_request_ended(void *arg, ec_httpsrv_session *sess)
+show_request(void *arg, const struct hs_request_end *e)
 {
     struct httpsrv_server *s = arg;
-    const struct hs_request *req = hs_session_request(sess);
-    struct timespec now;
     char line[1024];
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    struct hs_access a = {
-        .method = hs_request_view(req, req->method),
-        .target = hs_request_view(req, req->target),
-        .status = hs_session_head_sent(sess) ? hs_session_status(sess) : 0,
-        .bytes = hs_session_body_sent(sess),
-        .ns = now.tv_sec * HS_SEC + now.tv_nsec - hs_session_started(sess),
-    };
-    (void)!write(s->request_fd, line, hs_access_format(line, sizeof line, &a));
+    (void)!write(s->request_fd, line, hs_access_show(line, sizeof line, e));
 }
 
 static void
-on_refused(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer)
+on_refused(void *arg, const struct hs_h1_refused *r)
 {
+    struct httpsrv_server *s = arg;
     ec_sockaddr a;
     char from[EC_SOCKADDR_TEXT_MAX] = "unix:";
-    socklen_t len = peer->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    socklen_t len = r->from->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 
-    (void)arg;
-    if (peer->ss_family != AF_UNIX && ec_sockaddr_set(&a, (const struct sockaddr *)peer, len) == 0) {
+    if (r->from->ss_family != AF_UNIX && ec_sockaddr_set(&a, (const struct sockaddr *)r->from, len) == 0) {
         (void)ec_sockaddr_format(&a, from, sizeof from);
     }
-    hs_log(HS_LOG_INFO, "refused a request from %s: %d, %s", from, why->status, why->reason);
+    hs_log(HS_LOG_INFO, "refused a request from %s: %d, %s", from, r->why->status, r->why->reason);
+    hs_request_ends_refused(&s->ends, r);
 }
 
 /* --- starting --- */
@@ -287,7 +278,7 @@ make_floors(struct httpsrv_server *s)
     server_reload_init(s);
     err = hs_dispatch_new(&s->dispatch);
     if (err == 0) {
-        hs_server_show_requests(s, s->request_fd);
+        hs_request_ends_attach(&s->ends, s->dispatch, s->loop);
         err = hs_session_env_new(s->loop, &limits, &hs_dispatch_app, s->dispatch, &s->env);
     }
     if (err == 0) {
@@ -467,12 +458,19 @@ hs_server_use_default_control(struct httpsrv_server *s)
     s->default_control = true;
 }
 
+int
+hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg)
+{
+    return hs_request_ends_add(&s->ends, fn, arg);
+}
+
 void
 hs_server_show_requests(struct httpsrv_server *s, int fd)
 {
     s->request_fd = fd;
-    if (s->dispatch != NULL) {
-        hs_dispatch_on_ended(s->dispatch, fd >= 0 ? on_request_ended : NULL, s);
+    hs_request_ends_remove(&s->ends, show_request, s);
+    if (fd >= 0) {
+        (void)hs_request_ends_add(&s->ends, show_request, s); /* there is room: it is one of few */
     }
 }
 

@@ -6,6 +6,7 @@
 #include "bindings/runtime.h"
 #include "io/loop.h"
 #include "server/listeners.h"
+#include "server/request_ends.h"
 #include "server/settings.h"
 
 /* The settings, to be changed before start. */
@@ -20,6 +21,8 @@ struct hs_listeners *hs_server_listeners(struct httpsrv_server *s);
 void hs_server_use_test_clock(struct httpsrv_server *s);
 /* Before start: without the setting "control" there is a control socket all the same, where httpsrv ctl looks for it. */
 void hs_server_use_default_control(struct httpsrv_server *s);
+/* Has fn told of every request that ends, from now on; arg must live as long as the server. 0; ENOSPC. */
+int hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg);
 /* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
 /* From now on what a reload has loaded does not take over by itself: prepared is called, from the loop, with 0, or with what made it fail (the former

@@ -243,6 +243,10 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     s->serial = ++env->next_serial;
     s->req = *req;
     s->started = hs_loop_now(env->loop);
+    s->who = st->peer;
+    if (__builtin_expect(s->who != NULL, 0)) {
+        hs_peer_addref(s->who);
+    }
     s->status = 200;
     s->script_length = -1;
     s->length_left = -1;

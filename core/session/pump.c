@@ -100,6 +100,7 @@ send_head(ec_httpsrv_session *s)
     }
     struct hs_response r = response_begin(s, length, s->no_content);
     s->head_sent = true;
+    s->head_at = hs_loop_now(s->env->loop);
     if (s->no_content) {
         segments_drop(s);
     } else {

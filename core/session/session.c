@@ -491,6 +491,7 @@ session_abort(ec_httpsrv_session *s, int err)
     if (s->state == SESSION_ENDED) {
         return;
     }
+    s->cut = true;
     if (s->state == SESSION_SENDING) {
         session_end(s);
         return;
@@ -535,6 +536,7 @@ session_refuse(ec_httpsrv_session *s, int status, int err)
     }
     if (s->head_sent) {
         s->st = NULL;
+        s->cut = true;
         st->ops->abort(st);
         if (!handler_left) {
             session_end(s);
@@ -587,6 +589,7 @@ hs_session_fail(ec_httpsrv_session *s, int status)
         return;
     }
     s->st = NULL;
+    s->cut = true;
     st->ops->abort(st);
     segments_drop(s);
     if (s->state == SESSION_SENDING) {
@@ -636,6 +639,10 @@ session_end(ec_httpsrv_session *s)
         s->route_release(s->route);
         s->route_release = NULL;
         s->route = NULL; /* it may be gone with its generation */
+    }
+    if (__builtin_expect(s->who != NULL, 0)) {
+        hs_peer_delref(s->who);
+        s->who = NULL;
     }
     session_unindex(s);
     env->nlive--;

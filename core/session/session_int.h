@@ -96,6 +96,7 @@ struct _ec_httpsrv_session {
     uint64_t serial;
     struct hs_request req;
     int64_t started;
+    struct hs_peer *who; /* a reference until the request has ended; NULL: not noted */
     int64_t script_length; /* a Content-Length of the script's, -1 none */
     int64_t length_left;   /* content that the head has promised and that is not sent yet; -1 no promise */
     struct segments segments;
@@ -112,6 +113,7 @@ struct _ec_httpsrv_session {
     bool head_waited; /* the head has waited a turn for the io at the front */
     bool fired;       /* what was armed came while the handler was still running */
     bool pinned_gone; /* pinned has left the queue meanwhile */
+    bool cut;         /* the response could not be sent to its end */
     unsigned armed; /* 1 << enum hs_session_wait_for, and ARMED_IO: resume the C handler when it comes */
     int abort_err;
     struct hs_view path;
@@ -132,6 +134,7 @@ struct _ec_httpsrv_session {
     unsigned nfields, fields_cap; /* fields_cap 0: there are none, or the one of a ready head */
     size_t queued; /* bytes in byte segments */
     uint64_t body_sent;
+    int64_t head_at; /* loop time: the head was given to the protocol; 0 before, and where that was the end of the request as well */
     struct segment *pinned; /* the pump is inside its io */
     io_object *io_waited;   /* the front io, a wake-up is armed */
     io_object *armed_io;    /* the one that has said EAGAIN to the C handler */

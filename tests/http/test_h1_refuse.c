@@ -19,14 +19,23 @@
 static unsigned refused;
 static int refused_status;
 
+static char refused_line[256];
+static int64_t refused_after;
+
 static void
-on_refused(void *arg, const struct hs_refusal *why, const struct sockaddr_storage *peer)
+on_refused(void *arg, const struct hs_h1_refused *r)
 {
     (void)arg;
-    assert_non_null(why->reason);
-    assert_non_null(peer);
+    assert_non_null(r->why->reason);
+    assert_non_null(r->from);
+    assert_null(r->peer);
     refused++;
-    refused_status = why->status;
+    refused_status = r->why->status;
+    assert_true(r->bytes > 1);
+    size_t n = r->line.n < sizeof refused_line ? r->line.n : sizeof refused_line - 1;
+    memcpy(refused_line, n != 0 ? r->line.p : "", n);
+    refused_line[n] = '\0';
+    refused_after = hs_loop_now(hs_loop_current()) - r->started;
 }
 
 static void
@@ -381,10 +390,49 @@ threat_16_no_100_continue_behind_the_head_of_the_answer(void **state)
     rig_close(&r);
 }
 
+static void
+what_is_told_of_a_refused_request(void **state)
+{
+    static const struct {
+        const char *sent, *line;
+    } cases[] = {
+        { "GET /hel\001lo HTTP/1.1\r\n" H "\r\n", "GET /hel\001lo HTTP/1.1" },
+        { "\r\n\r\nGET /hello HTTP/9.9\r\n" H "\r\n", "GET /hello HTTP/9.9" },
+        { "\x16\x03\x01", "\x16\x03\x01" },
+        { "GET /hello\nHost: a\n\n", "GET /hello" },
+        { "G@T / HTTP/1.1\r\n" H "\r\n", "G@T / HTTP/1.1" },
+    };
+    struct rig r;
+    struct rig_client c;
+
+    (void)state;
+    open_rig(&r);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        refused = 0;
+        rig_connect(&r, &c);
+        rig_sends(&c, cases[i].sent);
+        assert_int_equal(refused, 1);
+        assert_string_equal(refused_line, cases[i].line);
+        assert_int_equal(refused_after, 0);
+        rig_disconnect(&c, false);
+    }
+    rig_connect(&r, &c); /* a head that never comes to its end: its time began with the connection */
+    rig_sends(&c, "GET /slow HTTP/1.1\r\nHo");
+    refused = 0;
+    rig_advance(&r, 12 * HS_SEC);
+    assert_int_equal(refused, 1);
+    assert_int_equal(refused_status, 408);
+    assert_string_equal(refused_line, "GET /slow HTTP/1.1");
+    assert_int_equal(refused_after, 10 * HS_SEC);
+    rig_disconnect(&c, false);
+    rig_close(&r);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_told_of_a_refused_request),
         cmocka_unit_test(a_malformed_head_is_refused_and_ends_the_connection),
         cmocka_unit_test(threat_15_heads_over_their_limits_are_refused_at_the_limit),
         cmocka_unit_test(bad_chunks_are_refused_when_they_come),

@@ -339,7 +339,7 @@ spin(int64_t ns)
     }
 }
 
-static int64_t turn_times[3], turn_walls[2];
+static int64_t turn_times[3], turn_walls[2], clocks[2], wallclocks[2];
 
 static void
 look_twice(void *arg)
@@ -347,7 +347,11 @@ look_twice(void *arg)
     (void)arg;
     turn_times[0] = hs_loop_now(loop);
     turn_walls[0] = hs_loop_walltime(loop);
+    clocks[0] = hs_loop_clock(loop);
+    wallclocks[0] = hs_loop_wallclock(loop);
     spin(3 * HS_MSEC);
+    clocks[1] = hs_loop_clock(loop);
+    wallclocks[1] = hs_loop_wallclock(loop);
     turn_times[1] = hs_loop_now(loop);
     turn_walls[1] = hs_loop_walltime(loop);
 }
@@ -365,6 +369,8 @@ time_stands_still_within_a_turn(void **state)
     assert_int_equal(turn_times[0], turn_times[1]);
     assert_true(llabs(turn_walls[0] - (int64_t)time(NULL)) <= 1);
     assert_int_equal(turn_walls[0], turn_walls[1]);
+    assert_true(clocks[0] >= turn_times[0] && clocks[1] >= clocks[0] + 3 * HS_MSEC); /* these go on */
+    assert_true(wallclocks[1] > wallclocks[0] && llabs(wallclocks[0] / HS_SEC - turn_walls[0]) <= 1);
     int64_t b = hs_loop_now(loop);
     assert_true(b >= turn_times[0] + 3 * HS_MSEC);
     assert_true(llabs(hs_loop_walltime(loop) - (int64_t)time(NULL)) <= 1);
@@ -405,6 +411,8 @@ a_test_clock_moves_only_when_told(void **state)
     hs_loop_advance(l, 2 * HS_SEC + 1);
     assert_int_equal(hs_loop_now(l), start + 2 * HS_SEC + 1);
     assert_int_equal(hs_loop_walltime(l), 784111779);
+    assert_int_equal(hs_loop_clock(l), hs_loop_now(l));
+    assert_int_equal(hs_loop_wallclock(l), 784111779 * HS_SEC + 1);
     hs_loop_free(l);
 }
 

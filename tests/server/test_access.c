@@ -60,6 +60,25 @@ long_targets_are_cut_but_the_line_ends(void **state)
     }
 }
 
+static void
+a_request_that_has_ended(void **state)
+{
+    static const char head[] = "GET /a?b HTTP/1.1\r\n\r\n";
+    struct hs_request req = { .base = head, .method = { 0, 3 }, .target = { 4, 4 } };
+    struct hs_request_end e = { .req = &req, .status = 200, .bytes = 5, .started = 1000000, .ended = 3600000 };
+    char out[256];
+
+    (void)state;
+    out[hs_access_show(out, sizeof out, &e)] = '\0';
+    assert_string_equal(out, "GET /a?b 200 5 2.6ms\n");
+    e = (struct hs_request_end){ .line = HS_VIEW("GET  /\n HTTP/1.1, a line of any length"), .status = 400, .bytes = 12 };
+    out[hs_access_show(out, sizeof out, &e)] = '\0';
+    assert_string_equal(out, "GET  /\\x0a HTTP/1.1, a line of any length 400 12 0.0ms\n");
+    e.line.n = 0;
+    out[hs_access_show(out, sizeof out, &e)] = '\0';
+    assert_string_equal(out, " 400 12 0.0ms\n");
+}
+
 int
 main(void)
 {
@@ -67,6 +86,7 @@ main(void)
         cmocka_unit_test(method_path_status_bytes_time),
         cmocka_unit_test(threat_32_what_a_peer_sent_is_escaped),
         cmocka_unit_test(long_targets_are_cut_but_the_line_ends),
+        cmocka_unit_test(a_request_that_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
