@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include "io/loop.h"
+#include "misc/ec_sockaddr.h"
 
 struct hs_transport;
 
@@ -39,6 +40,15 @@ struct hs_transport {
 
 /* Takes the connected, non-blocking socket fd over (closed on error as well). 0 or ENOMEM. */
 int hs_socket_transport_new(struct hs_loop *loop, int fd, struct hs_transport **out);
+
+/* What is known of a connection beside its socket. */
+struct hs_socket_known {
+    const ec_sockaddr *peer, *local; /* both, or neither: these are its addresses, whatever the kernel says. Copied */
+    hs_callback *closed;             /* called with arg when the transport closes; NULL: nobody is told */
+    void *arg;
+};
+/* The same for a connection of which more is known. On error too closed is called. */
+int hs_socket_transport_new_known(struct hs_loop *loop, int fd, const struct hs_socket_known *known, struct hs_transport **out);
 
 /* A pair of connected in-memory transports for tests: what one writes the other reads. */
 struct hs_memory_pair_options {

@@ -18,6 +18,15 @@ struct socket_transport {
     struct hs_watch watch;
 };
 
+/* One of which more is known. Most connections have no need of it, and no room for it. */
+struct known_transport {
+    struct socket_transport socket;
+    hs_callback *closed;
+    void *closed_arg;
+    bool named;
+    ec_sockaddr peer, local;
+};
+
 static int
 fd_of(struct hs_transport *t)
 {
@@ -140,5 +149,70 @@ hs_socket_transport_new(struct hs_loop *loop, int fd, struct hs_transport **out)
     s->base = (struct hs_transport){ .ops = &socket_ops, .loop = loop };
     hs_watch_init(&s->watch, loop, fd, on_ready, s);
     *out = &s->base;
+    return 0;
+}
+
+/* --- of which more is known --- */
+
+static void
+known_close(struct hs_transport *t, bool reset)
+{
+    struct known_transport *k = (struct known_transport *)t;
+    hs_callback *closed = k->closed;
+    void *arg = k->closed_arg;
+
+    socket_close(t, reset);
+    if (closed != NULL) {
+        closed(arg);
+    }
+}
+
+static int
+known_addr(struct hs_transport *t, bool peer, struct sockaddr_storage *ss, socklen_t *len)
+{
+    const struct known_transport *k = (const struct known_transport *)t;
+
+    if (!k->named) {
+        return socket_addr(t, peer, ss, len);
+    }
+    const ec_sockaddr *a = peer ? &k->peer : &k->local;
+    *ss = a->storage;
+    *len = a->len;
+    return 0;
+}
+
+static const struct hs_transport_ops known_ops = {
+    .read = socket_read,
+    .writev = socket_writev,
+    .sendfile = socket_sendfile,
+    .shutdown_write = socket_shutdown_write,
+    .set_interest = socket_set_interest,
+    .close = known_close,
+    .addr = known_addr,
+    .fd = fd_of,
+};
+
+int
+hs_socket_transport_new_known(struct hs_loop *loop, int fd, const struct hs_socket_known *known, struct hs_transport **out)
+{
+    struct known_transport *k = malloc(sizeof *k);
+
+    if (k == NULL) {
+        close(fd);
+        if (known->closed != NULL) {
+            known->closed(known->arg);
+        }
+        return ENOMEM;
+    }
+    k->socket.base = (struct hs_transport){ .ops = &known_ops, .loop = loop };
+    hs_watch_init(&k->socket.watch, loop, fd, on_ready, k);
+    k->closed = known->closed;
+    k->closed_arg = known->arg;
+    k->named = known->peer != NULL;
+    if (k->named) {
+        k->peer = *known->peer;
+        k->local = *known->local;
+    }
+    *out = &k->socket.base;
     return 0;
 }

@@ -128,19 +128,95 @@ set_text(lua_State *L, struct reading *r, const struct hs_setting *which, const 
     }
 }
 
+/* Adds ",name=value" for an option of an address; of true only the name, of false nothing. The value is at the top of the stack. False: it is none. */
+static bool
+add_option(lua_State *L, struct hs_buf *b, const char *name)
+{
+    size_t n;
+
+    switch (lua_type(L, -1)) {
+    case LUA_TBOOLEAN:
+        return !lua_toboolean(L, -1) || hs_buf_printf(b, ",%s", name) == 0;
+    case LUA_TNUMBER:
+    case LUA_TSTRING: {
+        lua_pushvalue(L, -1); /* lua_tolstring changes what it converts */
+        const char *text = lua_tolstring(L, -1, &n);
+        bool well = strlen(text) == n && strchr(text, ',') == NULL && hs_buf_printf(b, ",%s=%s", name, text) == 0;
+        lua_pop(L, 1);
+        return well;
+    }
+    default:
+        return false;
+    }
+}
+
+/* The options of an address: the table at the top of the stack. */
+static bool
+add_options(lua_State *L, struct hs_buf *b)
+{
+    bool well = true;
+
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        if (strcmp(name, "address") == 0) {
+            continue;
+        }
+        if (lua_type(L, -1) != LUA_TTABLE) {
+            well = well && add_option(L, b, name);
+            continue;
+        }
+        for (int i = 1; i <= (int)lua_objlen(L, -1) && i <= 1000; i++) {
+            lua_rawgeti(L, -1, i);
+            well = well && add_option(L, b, name);
+            lua_pop(L, 1);
+        }
+    }
+    return well;
+}
+
+/* An address with options as a table: { address = "unix:/x", mode = "0660" }. It becomes the text that the command line would have. */
+static void
+set_address(lua_State *L, struct reading *r, const struct hs_setting *which, const char *name)
+{
+    struct hs_buf b;
+
+    hs_buf_init(&b, 64 * 1024);
+    lua_getfield(L, -1, "address");
+    const char *address = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : NULL;
+    if (address == NULL || strchr(address, ',') != NULL || hs_buf_printf(&b, "%s", address) != 0) {
+        tell(r, line_of(r, name), "%s: an entry that is a table must have an address without a comma", name);
+        lua_pop(L, 1);
+    } else {
+        lua_pop(L, 1); /* the table has it still */
+        if (add_options(L, &b)) {
+            lua_pushlstring(L, b.p, b.len);
+            hs_buf_fini(&b);
+            set_text(L, r, which, name);
+            lua_pop(L, 1);
+            return;
+        }
+        tell(r, line_of(r, name), "%s: options of an address are strings without commas, numbers, booleans, or lists of them", name);
+    }
+    hs_buf_fini(&b);
+}
+
 /* A list at the top of the stack. */
 static void
 set_list(lua_State *L, struct reading *r, const struct hs_setting *which, const char *name)
 {
     size_t n = lua_objlen(L, -1);
 
-    if (n == 0) {
+    if (n == 0 && which->type == HS_SETTING_ADDRESSES) {
+        set_address(L, r, which, name);
+    } else if (n == 0) {
         tell(r, line_of(r, name), "%s: must be a list of strings", name);
     }
     for (size_t i = 1; i <= n && i <= 1000; i++) {
         lua_rawgeti(L, -1, (int)i);
         if (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER) {
             set_text(L, r, which, name);
+        } else if (lua_type(L, -1) == LUA_TTABLE && which->type == HS_SETTING_ADDRESSES) {
+            set_address(L, r, which, name);
         } else {
             tell(r, line_of(r, name), "%s: entry %zu must be a string, not a %s", name, i, luaL_typename(L, -1));
         }

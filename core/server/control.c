@@ -464,7 +464,7 @@ open_socket(struct hs_control *c, const char *path)
     if (fchmod(c->fd, S_IRUSR | S_IWUSR) != 0) {
         return errno;
     }
-    return hs_unix_listen(c->fd, &a, sizeof a, BACKLOG, &c->file);
+    return hs_unix_listen(c->fd, &a, sizeof a, BACKLOG, 0600, &c->file);
 }
 
 int

@@ -52,17 +52,6 @@ server_on_loaded(void *arg, int err)
     step_in(s, 0);
 }
 
-static void
-on_accepted(void *arg, int fd)
-{
-    struct httpsrv_server *s = arg;
-    struct hs_transport *t;
-
-    if (hs_socket_transport_new(s->loop, fd, &t) == 0) {
-        (void)hs_h1_accept(s->h1, t); /* closes it when memory is out */
-    }
-}
-
 /* --- the states --- */
 
 /* Scripts are loaded: the generation becomes current and connections are accepted. */
@@ -71,7 +60,7 @@ begin_serving(struct httpsrv_server *s)
 {
     server_make_current(s);
     server_set_state(s, SERVER_SERVING);
-    int err = s->listeners != NULL ? hs_listeners_start(s->listeners, s->loop, on_accepted, s) : 0;
+    int err = server_entrance_open(s);
     if (err != 0) {
         s->load_err = server_fail(s, err, "cannot accept: %s", strerror(err));
         s->stop = s->at_once = true;
@@ -107,6 +96,7 @@ begin_ending(struct httpsrv_server *s)
     server_set_state(s, SERVER_ENDING);
     hs_listeners_free(s->listeners);
     s->listeners = NULL;
+    server_entrance_close(s);
     hs_h1_close_idle(s->h1);
     hs_h1_close_all(s->h1);
 }

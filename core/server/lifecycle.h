@@ -5,6 +5,7 @@
 
 #include "dispatch/dispatch.h"
 #include "http/h1.h"
+#include "server/entrance.h"
 #include "server/listeners.h"
 #include "server/reload.h"
 #include "server/request_ends.h"
@@ -24,6 +25,7 @@ struct httpsrv_server {
     struct hs_request_ends ends;    /* who is told of requests that have ended */
     struct hs_h1 *h1;
     struct hs_listeners *listeners; /* NULL once closed */
+    struct server_entrance entrance;
     struct hs_control *control;     /* NULL: none */
     bool default_control;           /* one is opened without the setting */
     struct hs_scripts scripts;      /* the current ones */

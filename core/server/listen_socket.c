@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFER_SECONDS = 1 }; /* a client that sends nothing is handed over after this, and its head deadline begins */
+/* A peer that has been silent for so long as its listener says is asked so often and so many times before its connection is given up. */
+enum { PROBE_SECONDS = 10, PROBES = 6 };
 
 static int
 set_option(int fd, int level, int name, int value)
@@ -46,16 +47,27 @@ bind_tcp(const ec_sockaddr *a, bool shared, int *out)
     return 0;
 }
 
+/* What accepted sockets inherit. What a kernel cannot do of it is done without. */
+static void
+set_tcp_options(int fd, const struct hs_listen_options *o)
+{
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->defer);
+    (void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, o->probe != 0);
+    if (o->probe != 0) {
+        (void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, o->probe);
+        (void)set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS);
+        (void)set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+    }
+}
+
 static int
-listen_tcp(int fd, int backlog)
+listen_tcp(int fd, const struct hs_listen_options *o, int backlog)
 {
     if (listen(fd, backlog) != 0) {
         return errno;
     }
-    /* What a kernel cannot do of these is done without. */
-    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_SECONDS);
-    (void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_tcp_options(fd, o);
     return 0;
 }
 
@@ -92,7 +104,7 @@ open_shared(struct hs_listen_socket *s, const ec_sockaddr *a, size_t lanes, int 
         }
     }
     for (size_t i = 0; err == 0 && i < lanes; i++) { /* all are bound before the first takes a connection */
-        err = listen_tcp(s->fds[i], backlog);
+        err = listen_tcp(s->fds[i], &s->options, backlog);
     }
     return err;
 }
@@ -105,7 +117,7 @@ open_alone(struct hs_listen_socket *s, const ec_sockaddr *a, int backlog)
         return err;
     }
     s->lanes = 1;
-    return listen_tcp(s->fds[0], backlog);
+    return listen_tcp(s->fds[0], &s->options, backlog);
 }
 
 static int
@@ -116,22 +128,26 @@ open_unix(struct hs_listen_socket *s, const ec_sockaddr *a, int backlog)
         return errno;
     }
     s->lanes = 1;
-    return hs_unix_listen(s->fds[0], &a->unixaddr, a->len, backlog, &s->file);
+    return hs_unix_listen(s->fds[0], &a->unixaddr, a->len, backlog, s->options.mode, &s->file);
 }
 
 int
 hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_listen_socket *out)
 {
+    char why[256];
     ec_sockaddr a;
 
-    int err = ec_sockaddr_parse(&a, address);
-    if (err != 0) {
-        return err == ENAMETOOLONG ? err : EINVAL;
-    }
     memset(out, 0, sizeof *out);
-    out->tcp = a.sa.sa_family != AF_UNIX;
+    int err = hs_listen_options_parse(address, &out->options, why, sizeof why);
+    if (err != 0 || out->options.inherited || ec_sockaddr_parse(&a, out->options.address) != 0) {
+        hs_listen_options_fini(&out->options);
+        return err != 0 ? err : EINVAL;
+    }
+    backlog = out->options.backlog > 0 ? out->options.backlog : backlog;
+    out->tcp = !out->options.is_unix;
     out->fds = calloc(lanes, sizeof *out->fds);
     if (out->fds == NULL) {
+        hs_listen_options_fini(&out->options);
         return ENOMEM;
     }
     err = !out->tcp ? open_unix(out, &a, backlog) : lanes > 1 ? open_shared(out, &a, lanes, backlog) : open_alone(out, &a, backlog);
@@ -157,15 +173,22 @@ hs_listen_socket_close(struct hs_listen_socket *s, bool ours)
     if (ours) {
         hs_unix_remove(&s->file);
     }
+    hs_listen_options_fini(&s->options);
     memset(s, 0, sizeof *s);
 }
 
 void
 hs_listen_socket_explain(const char *address, int err, char *dst, size_t size)
 {
+    struct hs_listen_options o;
+    char why[256] = "is not what can be listened at";
+
     switch (err) {
     case EINVAL:
-        (void)snprintf(dst, size, "cannot listen at '%s': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)", address);
+        if (hs_listen_options_parse(address, &o, why, sizeof why) == 0) {
+            hs_listen_options_fini(&o);
+        }
+        (void)snprintf(dst, size, "cannot listen at '%s': it %s", address, why);
         break;
     case EADDRINUSE:
         (void)snprintf(dst, size, "cannot listen at %s: the address is in use by another server", address);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "misc/ec_sockaddr.h"
+#include "server/listen_options.h"
 #include "server/unix_socket.h"
 
 struct hs_listen_socket {
@@ -16,11 +17,12 @@ struct hs_listen_socket {
     bool tcp;
     char address[EC_SOCKADDR_TEXT_MAX]; /* with the port that it really has */
     struct hs_unix_file file;           /* of a unix socket: removed with it */
+    struct hs_listen_options options;
 };
 
-/* Binds and listens; connections wait from now on. address: as ec_sockaddr_parse takes it. lanes: how many sockets share a TCP address; 1: one
- * that shares with nobody.
- * 0; EINVAL: no address; EADDRINUSE (also when the other server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors
+/* Binds and listens; connections wait from now on. address: as hs_listen_options_parse takes it, but no fd:NAME. lanes: how many sockets share a TCP address; 1:
+ * one that shares with nobody. backlog: where the options do not say another.
+ * 0; EINVAL: it is none; EADDRINUSE (also when the other server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors
  * of socket(2), bind(2), listen(2); ENOMEM. */
 int hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_listen_socket *out);
 /* What an error of open means, for people: "cannot listen at 80: Permission denied". */

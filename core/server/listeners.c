@@ -1,5 +1,6 @@
 /* listeners.c - accepting from the sockets that a server listens on.
- * One reserve descriptor for all: when there are no others left it is given up for the moment in which a waiting client is told so. */
+ * One reserve descriptor for all: when there are no others left it is given up for the moment in which a waiting client is told so.
+ * A listener whose connections have reached their limit is not looked at until one of them has ended; who connects meanwhile waits in its queue. */
 #include "server/listeners.h"
 
 #include <errno.h>
@@ -21,15 +22,26 @@ enum {
     TURN_AWAY_BUDGET = 32,
 };
 #define PAUSE (100 * HS_MSEC)
+#define LOOK_FOR_ROOM (50 * HS_MSEC) /* when connections of other processes count too, of whose end nobody tells us */
+
+/* One address: what its lanes share. */
+struct place {
+    struct place *next;
+    struct hs_listen_options options;
+    size_t kind;          /* in the quota */
+    struct hs_gate *gate; /* NULL: everybody is let in */
+};
 
 struct listener {
     struct hs_listeners *all;
     struct listener *next;
+    struct place *place;
     int fd;
-    size_t lane;
+    size_t owner; /* the worker that accepts from it when all is well; of a lane with several: one of them */
     bool tcp;
     bool ours;      /* a worker's own lane, or everybody's */
     bool accepting; /* ours, or one that is helped out with */
+    bool full;      /* there was no room for one more */
     struct hs_watch watch;
     struct hs_unix_file file;
     char address[EC_SOCKADDR_TEXT_MAX];
@@ -37,9 +49,14 @@ struct listener {
 
 struct hs_listeners {
     struct listener *first, **last;
+    struct place *places;
+    size_t nplaces;
     struct hs_loop *loop; /* NULL until started */
-    void (*accepted)(void *arg, int fd);
+    struct hs_gates *gates;
+    void (*accepted)(void *arg, int fd, struct hs_gate *gate);
     void *arg;
+    struct hs_timer look;       /* for room */
+    struct hs_deferred room;    /* there is some */
     int reserve; /* -1: lost for now */
     struct hs_timer pause;
     bool paused;
@@ -73,6 +90,18 @@ hs_listeners_new(struct hs_listeners **out)
 }
 
 static void
+free_places(struct hs_listeners *ls)
+{
+    while (ls->places != NULL) {
+        struct place *p = ls->places;
+        ls->places = p->next;
+        hs_gate_delref(p->gate);
+        hs_listen_options_fini(&p->options);
+        free(p);
+    }
+}
+
+static void
 free_chain(struct listener *l)
 {
     while (l != NULL) {
@@ -88,6 +117,11 @@ close_all(struct hs_listeners *ls)
 {
     if (ls->loop != NULL) {
         hs_timer_cancel(&ls->pause);
+        hs_timer_cancel(&ls->look);
+        hs_deferred_cancel(ls->loop, &ls->room);
+        if (ls->gates != NULL) {
+            ls->gates->room = NULL;
+        }
         ls->paused = false;
     }
     while (ls->first != NULL) {
@@ -101,6 +135,7 @@ close_all(struct hs_listeners *ls)
         free(l);
     }
     ls->last = &ls->first;
+    free_places(ls);
 }
 
 void
@@ -119,32 +154,44 @@ hs_listeners_free(struct hs_listeners *ls)
 /* --- opening --- */
 
 static void
-add_lane(struct hs_listeners *ls, struct listener *l, const struct hs_listen_socket *s, size_t lane, bool ours)
+add_lane(struct hs_listeners *ls, struct listener *l, struct place *p, const struct hs_listen_socket *s, size_t lane, bool ours)
 {
-    *l = (struct listener){ .all = ls, .fd = s->fds[lane], .lane = lane, .tcp = s->tcp, .ours = ours, .accepting = ours };
+    *l = (struct listener){ .all = ls, .place = p, .fd = s->fds[lane], .tcp = s->tcp, .ours = ours, .accepting = ours };
     memcpy(l->address, s->address, sizeof l->address);
     *ls->last = l;
     ls->last = &l->next;
 }
 
 int
-hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t lane)
+hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t worker, size_t workers)
 {
     struct listener *made = NULL;
+    struct place *p = calloc(1, sizeof *p);
 
-    for (size_t i = 0; i < s->lanes; i++) { /* all memory first: after that nothing can fail */
+    for (size_t i = 0; i < s->lanes && p != NULL; i++) { /* all memory first: after that nothing can fail */
         struct listener *l = calloc(1, sizeof *l);
         if (l == NULL) {
-            free_chain(made);
-            return ENOMEM;
+            free(p);
+            p = NULL;
+            break;
         }
         l->next = made;
         made = l;
     }
+    if (p == NULL) {
+        free_chain(made);
+        return ENOMEM;
+    }
+    p->options = s->options;
+    memset(&s->options, 0, sizeof s->options);
+    p->kind = ++ls->nplaces;
+    p->next = ls->places;
+    ls->places = p;
     for (size_t i = 0; i < s->lanes; i++) {
         struct listener *l = made;
         made = l->next;
-        add_lane(ls, l, s, i, s->lanes == 1 || i == lane);
+        add_lane(ls, l, p, s, i, i % workers == worker || worker % s->lanes == i);
+        l->owner = i % workers;
         l->file = s->file;
         s->file.path[0] = '\0'; /* there is one lane when there is a file */
     }
@@ -162,11 +209,17 @@ hs_listeners_add(struct hs_listeners *ls, const char *address, int backlog)
     if (err != 0) {
         return err;
     }
-    err = hs_listeners_adopt(ls, &s, 0);
+    err = hs_listeners_adopt(ls, &s, 0, 1);
     if (err != 0) {
         hs_listen_socket_close(&s, true);
     }
     return err;
+}
+
+size_t
+hs_listeners_places(const struct hs_listeners *ls)
+{
+    return ls->nplaces;
 }
 
 size_t
@@ -227,19 +280,45 @@ is_transient(int err)
     }
 }
 
-/* Accepts up to budget connections. 0: none are left, or the budget is used up; else the errno that stopped it. */
+/* There is no room for one more: not looked at until there may be. */
+static void
+hold(struct listener *l)
+{
+    struct hs_listeners *ls = l->all;
+
+    l->full = true;
+    (void)hs_watch_set(&l->watch, 0);
+    if (hs_quota_is_shared(ls->gates->quota) && !hs_timer_pending(&ls->look) && hs_timer_set(&ls->look, LOOK_FOR_ROOM) != 0) {
+        hs_defer(ls->loop, &ls->room); /* no memory for a timer: better busy than deaf */
+    }
+}
+
+/* Accepts up to budget connections. 0: none are left, there is no room, or the budget is used up; else the errno that stopped it. */
 static int
 accept_some(struct listener *l, unsigned budget)
 {
+    struct hs_gate *gate = l->place->gate;
+
     while (budget-- != 0) {
+        if (gate != NULL && !hs_gate_enter(gate)) {
+            hold(l);
+            return 0;
+        }
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->all->stats.accepted++;
-            l->all->accepted(l->all->arg, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            l->all->accepted(l->all->arg, fd, gate);
+            continue;
+        }
+        int err = errno;
+        if (gate != NULL) {
+            hs_gate_leave(gate);
+        }
+        if (err == EAGAIN || err == EWOULDBLOCK) {
             return 0;
-        } else if (!is_transient(errno)) {
-            return errno;
+        }
+        if (!is_transient(err)) {
+            return err;
         }
     }
     return 0;
@@ -293,7 +372,7 @@ static void
 set_watches(struct hs_listeners *ls, unsigned mask)
 {
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        int err = hs_watch_set(&l->watch, l->accepting ? mask : 0);
+        int err = hs_watch_set(&l->watch, l->accepting && !l->full ? mask : 0);
         if (err != 0) {
             hs_log(HS_LOG_ERROR, "cannot wait for connections at %s: %s", l->address, strerror(err));
         }
@@ -326,6 +405,7 @@ on_pause_over(void *arg)
     ls->paused = false;
     ls->starved = true;
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
+        l->full = false;
         int e = l->accepting ? accept_some(l, ACCEPT_BUDGET) : 0;
         if (e != 0) {
             use_reserve(l);
@@ -342,6 +422,36 @@ on_pause_over(void *arg)
     }
 }
 
+/* Connections have ended, here or perhaps elsewhere. */
+static void
+on_room(void *arg)
+{
+    struct hs_listeners *ls = arg;
+    int err = 0;
+
+    for (struct listener *l = ls->first; l != NULL && !ls->paused; l = l->next) {
+        if (!l->full) {
+            continue;
+        }
+        l->full = false;
+        err = l->accepting ? accept_some(l, ACCEPT_BUDGET) : 0;
+        if (err == 0 && l->accepting && !l->full) {
+            err = hs_watch_set(&l->watch, HS_READ);
+        }
+        if (err != 0) {
+            pause_accepting(ls, err);
+        }
+    }
+}
+
+static void
+on_place_given_back(void *arg)
+{
+    struct hs_listeners *ls = arg;
+
+    hs_defer(ls->loop, &ls->room); /* called from wherever a connection ended */
+}
+
 static void
 on_readable(void *arg, unsigned events)
 {
@@ -354,18 +464,35 @@ on_readable(void *arg, unsigned events)
     }
 }
 
-int
-hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepted)(void *arg, int fd), void *arg)
+/* 0 or ENOMEM. */
+static int
+make_gates(struct hs_listeners *ls)
 {
     int err = 0;
 
+    for (struct place *p = ls->places; p != NULL && err == 0; p = p->next) {
+        err = hs_gate_new(ls->gates, &p->options, p->kind, &p->gate);
+    }
+    ls->gates->room = on_place_given_back;
+    ls->gates->room_arg = ls;
+    return err;
+}
+
+int
+hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, struct hs_gates *gates, void (*accepted)(void *arg, int fd, struct hs_gate *gate),
+                   void *arg)
+{
     ls->loop = loop;
+    ls->gates = gates;
     ls->accepted = accepted;
     ls->arg = arg;
     hs_timer_init(&ls->pause, loop, on_pause_over, ls);
+    hs_timer_init(&ls->look, loop, on_room, ls);
+    hs_deferred_init(&ls->room, on_room, ls);
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
         hs_watch_init(&l->watch, loop, l->fd, on_readable, l);
     }
+    int err = gates != NULL ? make_gates(ls) : 0;
     for (struct listener *l = ls->first; l != NULL && err == 0; l = l->next) {
         err = hs_watch_set(&l->watch, l->accepting ? HS_READ : 0);
     }
@@ -373,15 +500,26 @@ hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepte
 }
 
 void
-hs_listeners_help(struct hs_listeners *ls, size_t lane, bool on)
+hs_listeners_help(struct hs_listeners *ls, size_t worker, bool on)
 {
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        if (!l->ours && l->lane == lane && l->accepting != on) {
+        if (!l->ours && l->owner == worker && l->accepting != on) {
             l->accepting = on;
-            if (!ls->paused && hs_watch_set(&l->watch, on ? HS_READ : 0) != 0) {
+            l->full = l->full && on;
+            if (!ls->paused && hs_watch_set(&l->watch, on && !l->full ? HS_READ : 0) != 0) {
                 l->accepting = !on; /* tried again at the next look */
             }
         }
+    }
+}
+
+static void
+let_all_through(struct listener *l)
+{
+    const int none = 0;
+
+    if (l->tcp) {
+        (void)setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &none, sizeof none);
     }
 }
 
@@ -389,13 +527,24 @@ void
 hs_listeners_drain(struct hs_listeners *ls)
 {
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        if (l->tcp) {
-            const int none = 0;
-            (void)setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &none, sizeof none);
-        }
+        let_all_through(l);
         if (ls->loop != NULL && accept_some(l, ACCEPT_DRY_MAX) != 0) {
             use_reserve(l);
         }
+    }
+}
+
+/* There is no room for those who still wait, and there will not be. */
+static void
+turn_all_away(struct listener *l)
+{
+    for (unsigned i = 0; i < ACCEPT_DRY_MAX; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            break;
+        }
+        l->all->stats.turned_away++;
+        turn_away(fd);
     }
 }
 
@@ -403,5 +552,16 @@ void
 hs_listeners_close(struct hs_listeners *ls)
 {
     hs_listeners_drain(ls);
+    for (struct listener *l = ls->first; l != NULL; l = l->next) {
+        if (l->full) {
+            turn_all_away(l);
+        }
+    }
+    close_all(ls);
+}
+
+void
+hs_listeners_release(struct hs_listeners *ls)
+{
     close_all(ls);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "io/loop.h"
+#include "server/gate.h"
 #include "server/listen_socket.h"
 
 struct hs_listeners;
@@ -22,27 +23,35 @@ int hs_listeners_new(struct hs_listeners **out);
 /* Stops and closes what is still open, and frees. NULL is ignored. */
 void hs_listeners_free(struct hs_listeners *ls);
 
-/* Binds and listens; connections wait from now on. address: as ec_sockaddr_parse takes it. 0; EINVAL: no address; EADDRINUSE (also when the other
+/* Binds and listens; connections wait from now on. address: as hs_listen_options_parse takes it. 0; EINVAL: it does not; EADDRINUSE (also when the other
  * server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors of socket(2), bind(2), listen(2); ENOMEM. */
 int hs_listeners_add(struct hs_listeners *ls, const char *address, int backlog);
-/* Takes over sockets that were opened before, also for others: of several lanes, lane is the one accepted from; the others only when told to
- * help. The descriptors, and the file of a unix socket, are closed and removed with the set; *s is empty then. 0; ENOMEM, and nothing has been taken. */
-int hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t lane);
+/* Takes over sockets that were opened before, also for others: of several lanes, a worker's own are accepted from, the others only when told to help.
+ * Each worker has the lane of its number; where there are more lanes or more workers, every lane has at least one worker and every worker a lane.
+ * The descriptors, and the file of a unix socket, are closed and removed with the set; *s is empty then. 0; ENOMEM, and nothing has been taken. */
+int hs_listeners_adopt(struct hs_listeners *ls, struct hs_listen_socket *s, size_t worker, size_t workers);
+/* How many addresses have been added or adopted: in the quota of gates they are the kinds from 1 on, in that order. */
+size_t hs_listeners_places(const struct hs_listeners *ls);
 /* How many are open, lanes of others not counted. */
 size_t hs_listeners_count(const struct hs_listeners *ls);
 /* The address of the i-th with the port that it really has; NULL past the last. Borrowed until it is closed. */
 const char *hs_listeners_address(const struct hs_listeners *ls, size_t i);
 
-/* Begins to accept: accepted gets each connected socket, non-blocking and close-on-exec, which is its to close. At most 64 from one listener in one
- * turn of the loop. When descriptors or memory run out, accepting pauses for 100 ms; when that was not enough, those who wait
+/* Begins to accept: accepted gets each connected socket, non-blocking and close-on-exec, which is its to close. gates: what holds for all listeners,
+ * which have gates then where their options or it ask for one; NULL: everybody is let in everywhere. gate: a place in it was taken
+ * (hs_gate_enter); NULL: there is none. At most 64 from one listener in one turn of the loop. When there is no place, connections wait in the
+ * kernel's queue. When descriptors or memory run out, accepting pauses for 100 ms; when that was not enough, those who wait
  * are answered with 503 with the help of the reserve. 0 or ENOMEM. */
-int hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, void (*accepted)(void *arg, int fd), void *arg);
-/* Whether to accept from another's lane as well, because that one is late or gone. After start. */
-void hs_listeners_help(struct hs_listeners *ls, size_t lane, bool on);
+int hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, struct hs_gates *gates, void (*accepted)(void *arg, int fd, struct hs_gate *gate),
+                       void *arg);
+/* Whether to accept from another worker's lanes as well, because that one is late or gone. After start. */
+void hs_listeners_help(struct hs_listeners *ls, size_t worker, bool on);
 /* Draining: connections that wait for their first bytes (TCP_DEFER_ACCEPT) are let through, and all that wait are accepted now. */
 void hs_listeners_drain(struct hs_listeners *ls);
-/* Accepts what waits, then closes all of them. */
+/* Accepts what waits, then closes all of them. Those for whom there is no place are answered with 503. */
 void hs_listeners_close(struct hs_listeners *ls);
+/* Closes our descriptors of all of them, and leaves what waits to others who have the same sockets. Files of unix sockets that are ours are removed. */
+void hs_listeners_release(struct hs_listeners *ls);
 /* Whether accepting pauses for want of descriptors or memory. */
 bool hs_listeners_paused(const struct hs_listeners *ls);
 /* Copies the counts so far. */

@@ -273,6 +273,7 @@ worker_is_gone(struct slot *s, int wait_status)
     hs_ipc_free(s->ipc);
     s->ipc = NULL;
     s->ready = false;
+    hs_quota_leave(m->quota, s->index);
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
     if (m->draining) {
@@ -449,7 +450,9 @@ be_worker(struct master *m, size_t index, int channel)
         .path = m->path,
         .sockets = m->sockets,
         .nsockets = m->nsockets,
+        .workers = m->nslots,
         .page = m->page,
+        .quota = m->quota,
         .channel = channel,
     };
 
@@ -549,6 +552,9 @@ make(struct master *m)
     m->slots = calloc(m->nslots, sizeof *m->slots);
     int err = m->slots != NULL ? hs_page_new(m->nslots, &m->page) : ENOMEM;
     if (err == 0) {
+        err = hs_quota_new(m->nslots, m->settings->listen.n + 1, &m->quota);
+    }
+    if (err == 0) {
         err = hs_loop_new(NULL, &m->loop);
     }
     if (err != 0) {
@@ -574,6 +580,7 @@ unmake(struct master *m)
         free_loop(m);
     }
     hs_page_free(m->page);
+    hs_quota_free(m->quota);
     free(m->slots);
 }
 

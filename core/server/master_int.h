@@ -45,6 +45,7 @@ struct master {
     const char *path;
     struct hs_loop *loop;
     struct hs_page *page;
+    struct hs_quota *quota;
     struct hs_listen_socket *sockets;
     size_t nsockets;
     struct slot *slots;

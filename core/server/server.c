@@ -16,6 +16,7 @@
 #include "misc/ec_sockaddr.h"
 #include "server/access.h"
 #include "server/config_file.h"
+#include "server/entrance.h"
 #include "server/lifecycle.h"
 #include "server/server_control.h"
 
@@ -409,8 +410,10 @@ httpsrv_server_free(struct httpsrv_server *s)
     }
     hs_listeners_free(s->listeners);
     if (s->loop != NULL) {
+        server_entrance_close(s);
         free_floors(s);
     }
+    server_entrance_fini(s);
     hs_settings_fini(&s->settings);
     free(s->path);
     free(s);
@@ -432,12 +435,19 @@ hs_server_loop(struct httpsrv_server *s)
 }
 
 int
-hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t lane)
+hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t worker, size_t workers)
 {
     int err = s->listeners == NULL ? hs_listeners_new(&s->listeners) : 0;
 
     s->adopted = true;
-    return err != 0 ? err : hs_listeners_adopt(s->listeners, socket, lane);
+    return err != 0 ? err : hs_listeners_adopt(s->listeners, socket, worker, workers);
+}
+
+void
+hs_server_share_quota(struct httpsrv_server *s, struct hs_quota *quota, size_t worker)
+{
+    s->entrance.gates.quota = quota;
+    s->entrance.gates.worker = worker;
 }
 
 struct hs_listeners *
@@ -492,7 +502,7 @@ hs_server_live(struct httpsrv_server *s, size_t *connections, size_t *requests)
     struct hs_h1_stats st;
 
     hs_h1_get_stats(s->h1, &st);
-    *connections = st.live;
+    *connections = st.live + server_entrance_waiting(s);
     *requests = hs_session_env_live(s->env);
 }
 

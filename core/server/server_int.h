@@ -13,8 +13,11 @@
 struct hs_settings *hs_server_settings(struct httpsrv_server *s);
 /* The loop; NULL before start. */
 struct hs_loop *hs_server_loop(struct httpsrv_server *s);
-/* Before start: takes over sockets that were opened before, instead of those of the setting listen. lane: as hs_listeners_adopt. 0; ENOMEM. */
-int hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t lane);
+/* Before start: takes over sockets that were opened before, instead of those of the setting listen. worker, workers: as hs_listeners_adopt. 0; ENOMEM. */
+int hs_server_adopt(struct httpsrv_server *s, struct hs_listen_socket *socket, size_t worker, size_t workers);
+/* Before start: limits of connections hold for all workers together, which count in quota; its kinds are as hs_listeners_places says. Without it
+ * the server has one of its own. */
+void hs_server_share_quota(struct httpsrv_server *s, struct hs_quota *quota, size_t worker);
 /* What it accepts from; NULL unless it is serving. */
 struct hs_listeners *hs_server_listeners(struct httpsrv_server *s);
 /* Before start: time stands still until hs_loop_advance moves it. For tests. */

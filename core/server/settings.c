@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "http/request.h"
 #include "io/loop.h"
-#include "misc/ec_sockaddr.h"
+#include "server/listen_options.h"
 
 #define KIB ((int64_t)1024)
 #define MIB (1024 * KIB)
@@ -27,7 +27,7 @@
 
 static const struct hs_setting table[] = {
     { "listen", HS_SETTING_ADDRESSES, AT(listen), 0, 0, false, true, "127.0.0.1:8080", "ADDR",
-      "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH; may be repeated" },
+      "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH, with options as in unix:/PATH,mode=0660; may be repeated" },
     { "workers", HS_SETTING_WORKERS, AT(workers), 0, 1024, false, true, "auto", "N",
       "worker processes; auto: one per core; 0: everything in one process" },
     { "watchdog", HS_SETTING_TIME, AT(watchdog), HS_MSEC * 100, YEAR, true, true, "10", "SECONDS",
@@ -39,6 +39,13 @@ static const struct hs_setting table[] = {
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
     { "backlog", HS_SETTING_COUNT, AT(backlog), 1, 65535, false, true, "4096", "N", "connections that may wait to be accepted" },
+    { "max-connections", HS_SETTING_COUNT, AT(max_connections), 1, UNSIGNED_MAX / 2, true, true, "none", "N",
+      "connections at a time, over all listeners and workers; who comes beyond it waits to be accepted" },
+    { "allow", HS_SETTING_NETWORKS, AT(allow), 0, 0, false, true, NULL, "NETWORK",
+      "only these networks (192.0.2.0/24) may connect; may be repeated" },
+    { "deny", HS_SETTING_NETWORKS, AT(deny), 0, 0, false, true, NULL, "NETWORK", "these may not, whatever allow says; may be repeated" },
+    { "trusted", HS_SETTING_NETWORKS, AT(trusted), 0, 0, false, true, NULL, "NETWORK",
+      "proxies that are believed when they say who their client is; may be repeated" },
     { "drain-timeout", HS_SETTING_TIME, AT(drain_timeout), 0, YEAR, false, true, "30", "SECONDS",
       "when stopping: wait so long for requests and connections to end" },
     { "load-timeout", HS_SETTING_TIME, AT(load_timeout), HS_MSEC, YEAR, true, true, "10", "SECONDS", "time that loading the scripts may take" },
@@ -180,7 +187,7 @@ hs_nearest(const char *word, const char *const *words, size_t n)
 bool
 hs_setting_is_list(const struct hs_setting *which)
 {
-    return which->type == HS_SETTING_ADDRESSES || which->type == HS_SETTING_FILES;
+    return which->type == HS_SETTING_ADDRESSES || which->type == HS_SETTING_NETWORKS || which->type == HS_SETTING_FILES;
 }
 
 const struct hs_setting *
@@ -319,6 +326,7 @@ parse_number(const struct hs_setting *which, const char *text, int64_t *out)
         *out = (int64_t)level;
         return true;
     case HS_SETTING_ADDRESSES:
+    case HS_SETTING_NETWORKS:
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
     case HS_SETTING_PATH:
@@ -374,6 +382,7 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
         break;
     case HS_SETTING_COUNT:
     case HS_SETTING_ADDRESSES:
+    case HS_SETTING_NETWORKS:
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
     case HS_SETTING_PATH:
@@ -416,6 +425,7 @@ describe(const struct hs_setting *which, char *why, size_t size)
         [HS_SETTING_TIME] = "a number of seconds (suffixes ms, s, m, h)",
         [HS_SETTING_LOG_LEVEL] = "debug, info, notice, warn or error",
         [HS_SETTING_ADDRESSES] = "an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH",
+        [HS_SETTING_NETWORKS] = "a network: 192.0.2.0/24, 2001:db8::/32, or an address; no bits may be set behind the prefix",
         [HS_SETTING_FILES] = "a file name",
         [HS_SETTING_FILE] = "a file name",
         [HS_SETTING_PATH] = "a path, or none",
@@ -430,6 +440,18 @@ describe(const struct hs_setting *which, char *why, size_t size)
     (void)format_number(which, which->max, max, sizeof max);
     (void)snprintf(why, size, "must be %s from %s%s%s%s", kinds[which->type], min, which->max != INT64_MAX ? " to " : " on",
                    which->max != INT64_MAX ? max : "", which->none ? ", or none" : "");
+}
+
+/* The same of a value that is wrong. */
+static void
+describe_for(const struct hs_setting *which, const char *text, char *why, size_t size)
+{
+    struct hs_listen_options options;
+
+    describe(which, why, size);
+    if (which->type == HS_SETTING_ADDRESSES && hs_listen_options_parse(text, &options, why, size) == 0) {
+        hs_listen_options_fini(&options);
+    }
 }
 
 /* --- setting --- */
@@ -480,12 +502,21 @@ set_string(char **where, const char *text)
 static int
 store(struct hs_settings *s, const struct hs_setting *which, const char *text, bool anew)
 {
-    ec_sockaddr address;
     int64_t number = 0;
 
     if (which->type == HS_SETTING_ADDRESSES) {
-        int err = ec_sockaddr_parse(&address, text);
-        return err != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
+        struct hs_listen_options options;
+        char why[8];
+        int err = hs_listen_options_parse(text, &options, why, sizeof why);
+        if (err == 0) {
+            hs_listen_options_fini(&options);
+            err = list_add(list_of(s, which), text, anew);
+        }
+        return err;
+    }
+    if (which->type == HS_SETTING_NETWORKS) {
+        struct hs_cidr network;
+        return hs_cidr_parse(text, &network) != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
     }
     if (which->type == HS_SETTING_FILES) {
         return *text == '\0' ? EINVAL : list_add(list_of(s, which), text, anew);
@@ -512,7 +543,7 @@ hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char
         int err = store(&scratch, which, text, true); /* a bad value is an error all the same */
         hs_settings_fini(&scratch);
         if (err != 0) {
-            describe(which, why, size);
+            describe_for(which, text, why, size);
         }
         return err;
     }
@@ -522,7 +553,7 @@ hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const char
     } else if (err == ENOMEM) {
         (void)snprintf(why, size, "out of memory");
     } else {
-        describe(which, why, size);
+        describe_for(which, text, why, size);
     }
     return err;
 }
@@ -541,9 +572,29 @@ refuse(const char *name, const char *reason, const struct hs_setting **which, ch
     return EINVAL;
 }
 
+/* Whether a TCP listener waits for PROXY headers, which nobody may send. */
+static bool
+waits_for_nobody(const struct hs_settings *s)
+{
+    struct hs_listen_options o;
+    char why[8];
+    bool found = false;
+
+    for (size_t i = 0; i < s->listen.n && s->trusted.n == 0; i++) {
+        if (hs_listen_options_parse(s->listen.items[i], &o, why, sizeof why) == 0) {
+            found = found || (o.proxy && !o.is_unix);
+            hs_listen_options_fini(&o);
+        }
+    }
+    return found;
+}
+
 int
 hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size)
 {
+    if (waits_for_nobody(s)) {
+        return refuse("listen", "has an address with proxy, but no proxy is trusted: name them with trusted", which, why, size);
+    }
     if (s->response_low > s->response_high) {
         return refuse("response-low", "must not be more than response-high", which, why, size);
     }
@@ -624,6 +675,9 @@ hs_settings_fini(struct hs_settings *s)
 {
     list_clear(&s->listen);
     list_clear(&s->module);
+    list_clear(&s->allow);
+    list_clear(&s->deny);
+    list_clear(&s->trusted);
     free(s->config);
     free(s->control);
     s->config = s->control = NULL;

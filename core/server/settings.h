@@ -16,7 +16,8 @@ enum hs_setting_type {
     HS_SETTING_SIZE,      /* bytes; suffixes K, M, G for powers of 1024 */
     HS_SETTING_TIME,      /* kept in ns; seconds, or with a suffix ms, s, m, h */
     HS_SETTING_LOG_LEVEL, /* enum hs_log_level */
-    HS_SETTING_ADDRESSES, /* a list */
+    HS_SETTING_ADDRESSES, /* a list; each as hs_listen_options_parse takes it */
+    HS_SETTING_NETWORKS,  /* a list; each as hs_cidr_parse takes it */
     HS_SETTING_FILES,     /* a list */
     HS_SETTING_FILE,      /* read at start */
     HS_SETTING_PATH,      /* of something that is made */
@@ -42,14 +43,14 @@ struct hs_setting_list {
     size_t n;
 };
 
-enum { HS_SETTINGS_MAX = 48 };
+enum { HS_SETTINGS_MAX = 80 };
 
 struct hs_settings {
-    struct hs_setting_list listen, module;
+    struct hs_setting_list listen, module, allow, deny, trusted;
     char *config; /* NULL: DIR/config.lua, where there is one */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
     int64_t workers, dev, log_level, watchdog;
-    int64_t backlog, drain_timeout, load_timeout, unload_timeout, generations;
+    int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout;
     int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;
     int64_t keep_alive, max_requests, write_timeout, pipeline_output;

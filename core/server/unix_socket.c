@@ -94,8 +94,23 @@ bind_path(int fd, const struct sockaddr_un *address, socklen_t len, const char *
     return err == ENOENT ? try_bind(fd, address, len) : err;
 }
 
+/* The file gets the bits that the socket has, less those of umask(2), and then the exact ones: what is too much is never there. */
+static int
+bind_with_mode(int fd, const struct sockaddr_un *address, socklen_t len, const char *path, int mode)
+{
+    if (mode >= 0 && fchmod(fd, (mode_t)mode) != 0) {
+        return errno;
+    }
+    int err = bind_path(fd, address, len, path);
+    if (err == 0 && mode >= 0 && chmod(path, (mode_t)mode) != 0) {
+        err = errno;
+        (void)unlink(path);
+    }
+    return err;
+}
+
 int
-hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int backlog, struct hs_unix_file *file)
+hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int backlog, int mode, struct hs_unix_file *file)
 {
     size_t n = len - offsetof(struct sockaddr_un, sun_path);
     struct stat st;
@@ -108,7 +123,7 @@ hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int bac
     char path[sizeof file->path] = "";
     memcpy(path, address->sun_path, n < sizeof path ? n : sizeof path - 1);
     int lock = lock_directory(path);
-    int err = bind_path(fd, address, len, path);
+    int err = bind_with_mode(fd, address, len, path, mode);
     if (err == 0) {
         err = listen(fd, backlog) == 0 ? 0 : errno;
         if (lstat(path, &st) == 0) {

@@ -14,10 +14,10 @@ struct hs_unix_file {
     ino_t ino;
 };
 
-/* Binds fd to an address and listens. A socket file that nobody listens on is replaced; two processes that try at once do not
+/* Binds fd to an address and listens. mode: of the file, which is never wider than that for a moment; -1: as umask(2) has it. A socket file that nobody listens on is replaced; two processes that try at once do not
  * take each other's (they hold a lock on the directory meanwhile). 0 with *file set; EADDRINUSE: somebody answers there; EEXIST: a file that is no
  * socket; other errors of bind(2), listen(2). */
-int hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int backlog, struct hs_unix_file *file);
+int hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int backlog, int mode, struct hs_unix_file *file);
 /* Removes the file when it is still the one that was made. */
 void hs_unix_remove(struct hs_unix_file *file);
 

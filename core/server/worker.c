@@ -199,8 +199,9 @@ start_server(struct worker *w)
     free(settings->control); /* the socket is the master's; without the setting a server has none */
     settings->control = NULL;
     for (size_t i = 0; i < start->nsockets && err == 0; i++) {
-        err = hs_server_adopt(w->server, &start->sockets[i], start->index);
+        err = hs_server_adopt(w->server, &start->sockets[i], start->index, start->workers);
     }
+    hs_server_share_quota(w->server, start->quota, start->index);
     if (err != 0) {
         return err;
     }

@@ -5,6 +5,7 @@
 
 #include "server/listen_socket.h"
 #include "server/page.h"
+#include "server/quota.h"
 #include "server/settings.h"
 
 /* A worker that came round its loop this long ago is late: others accept for it. ns */
@@ -16,7 +17,9 @@ struct hs_worker_start {
     const char *path; /* of the scripts */
     struct hs_listen_socket *sockets; /* taken over; the files of unix sockets stay the master's */
     size_t nsockets;
+    size_t workers; /* that share them */
     struct hs_page *page;
+    struct hs_quota *quota;
     int channel; /* descriptor, taken over */
 };
 

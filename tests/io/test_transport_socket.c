@@ -143,6 +143,46 @@ close_closes_the_descriptor(void **state)
 
 #define on_sockets(f) cmocka_unit_test_setup_teardown(f, set_up_sockets, tear_down)
 
+/* --- of which more is known --- */
+
+static void
+count_close(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void
+what_is_known_is_told_and_the_close_too(void **state)
+{
+    (void)state;
+    struct hs_transport *t;
+    struct sockaddr_storage ss;
+    socklen_t len;
+    ec_sockaddr peer, local, got;
+    int ends[2], closed = 0;
+    assert_int_equal(ec_sockaddr_parse(&peer, "192.0.2.1:1234"), 0);
+    assert_int_equal(ec_sockaddr_parse(&local, "[2001:db8::1]:80"), 0);
+    for (int named = 0; named <= 1; named++) {
+        const struct hs_socket_known known = { named ? &peer : NULL, named ? &local : NULL, count_close, &closed };
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        assert_int_equal(hs_socket_transport_new_known(loop, ends[0], &known, &t), 0);
+        for (int i = 0; i <= 1; i++) {
+            assert_int_equal(t->ops->addr(t, i != 0, &ss, &len), 0);
+            assert_int_equal(ec_sockaddr_set(&got, (struct sockaddr *)&ss, len), 0);
+            assert_int_equal(got.sa.sa_family, !named ? AF_UNIX : i != 0 ? AF_INET : AF_INET6);
+            assert_int_equal(ec_sockaddr_port(&got), !named ? 0 : i != 0 ? 1234 : 80);
+        }
+        assert_int_equal(t->ops->writev(t, &(struct iovec){ (void *)(uintptr_t) "hi", 2 }, 1, false), 2);
+        char buf[4];
+        assert_int_equal(read(ends[1], buf, sizeof buf), 2);
+        assert_int_equal(closed, named);
+        t->ops->close(t, named != 0);
+        assert_int_equal(closed, named + 1);
+        assert_int_equal(read(ends[1], buf, sizeof buf), 0);
+        (void)close(ends[1]);
+    }
+}
+
 int
 main(void)
 {
@@ -151,6 +191,7 @@ main(void)
         on_sockets(more_is_told_to_the_kernel),
         on_sockets(one_sendfile_is_at_most_2_mib),
         on_sockets(close_closes_the_descriptor),
+        on_sockets(what_is_known_is_told_and_the_close_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,6 +93,32 @@ values_of_all_kinds(void **state)
 }
 
 static void
+addresses_with_options_may_be_tables(void **state)
+{
+    (void)state;
+    assert_int_equal(read_text("return { trusted = '10.0.0.0/8', deny = { '192.0.2.0/24', '::1' }, max_connections = 9,\n"
+                               "  listen = { 81, { address = 'unix:/x', mode = '0660', proxy = true }, { address = 82, backlog = 5, proxy = false } } }"),
+                     0);
+    assert_string_equal(told, "");
+    assert_int_equal(settings.listen.n, 3);
+    assert_true(strcmp(settings.listen.items[1], "unix:/x,mode=0660,proxy") == 0 || strcmp(settings.listen.items[1], "unix:/x,proxy,mode=0660") == 0);
+    assert_string_equal(settings.listen.items[2], "82,backlog=5");
+    assert_int_equal(settings.trusted.n, 1);
+    assert_int_equal(settings.deny.n, 2);
+    assert_int_equal(settings.max_connections, 9);
+    assert_int_equal(read_text("return { listen = { address = '83', allow = { '10.0.0.0/8', '::1' } } }"), 0); /* a single one */
+    assert_string_equal(settings.listen.items[0], "83,allow=10.0.0.0/8,allow=::1");
+    static const char *const bad[] = { "{ address = '83,proxy' }", "{ mode = '0660' }", "{ address = '83', proxy = 'a,b' }", "{ address = '83', proxy = print }",
+                                       "{ address = '83', [1.5] = 2 }", "{ address = '83', allow = { {} } }", "{ address = '83', nothing = 1 }" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "return { listen = { %s } }", bad[i]);
+        assert_int_equal(read_text(text), EINVAL);
+        assert_non_null(strstr(told, "config.lua:1: listen: "));
+    }
+}
+
+static void
 the_command_line_comes_first(void **state)
 {
     (void)state;
@@ -145,7 +171,7 @@ files_that_do_not_run(void **state)
     assert_int_equal(read_text("return { listen = '1\\0' , max_body = {}, dev = {} }"), EINVAL);
     assert_int_equal(read_text("return { listen = {} }"), EINVAL);
     assert_int_equal(read_text("return { listen = { {} } }"), EINVAL);
-    assert_string_equal(told, "config.lua:1: listen: entry 1 must be a string, not a table\n");
+    assert_string_equal(told, "config.lua:1: listen: an entry that is a table must have an address without a comma\n");
     assert_int_equal(read_text(""), EINVAL);
     /* hostile tables */
     assert_int_equal(read_text("return setmetatable({}, { __index = error, __pairs = error })"), 0);
@@ -222,6 +248,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_kinds),
+        cmocka_unit_test(addresses_with_options_may_be_tables),
         cmocka_unit_test(the_command_line_comes_first),
         cmocka_unit_test(all_problems_are_told_with_their_lines),
         cmocka_unit_test(files_that_do_not_run),

@@ -46,6 +46,69 @@ a_socket_has_what_accepted_ones_inherit(void **state)
 }
 
 static void
+options_go_to_the_socket(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0,defer=7,probe=33", 2, 16, &s), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_in_range(option(s.fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT), 7, 15); /* the kernel rounds it up to whole retransmissions */
+        assert_int_equal(option(s.fds[i], SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(option(s.fds[i], IPPROTO_TCP, TCP_KEEPIDLE), 33);
+        assert_int_equal(option(s.fds[i], IPPROTO_TCP, TCP_KEEPINTVL), 10);
+        assert_int_equal(option(s.fds[i], IPPROTO_TCP, TCP_KEEPCNT), 6);
+    }
+    hs_listen_socket_close(&s, true);
+    assert_int_equal(hs_listen_socket_open("[::1]:0,defer=none,probe=none", 1, 16, &s), 0);
+    assert_int_equal(option(s.fds[0], IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+    assert_int_equal(option(s.fds[0], SOL_SOCKET, SO_KEEPALIVE), 0);
+    assert_int_equal(option(s.fds[0], IPPROTO_IPV6, IPV6_V6ONLY), 1); /* "[::]:80" and "0.0.0.0:80" are two listeners */
+    hs_listen_socket_close(&s, true);
+    assert_int_equal(hs_listen_socket_open("fd:web", 1, 16, &s), EINVAL);
+}
+
+static void
+accepted_sockets_inherit_the_probes(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    ec_sockaddr a;
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0,defer=0,probe=44", 1, 16, &s), 0);
+    assert_int_equal(ec_sockaddr_parse(&a, s.address), 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, &a.sa, a.len), 0);
+    int fd = accept(s.fds[0], NULL, NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 44);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    (void)close(fd);
+    (void)close(client);
+    hs_listen_socket_close(&s, true);
+}
+
+static void
+a_unix_socket_has_its_mode(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s;
+    char dir[] = "/tmp/test-listen-socket-XXXXXX", address[80];
+    struct stat st;
+    assert_non_null(mkdtemp(dir));
+    static const unsigned modes[] = { 0600, 0660, 0666, 0777 };
+    mode_t before = umask(027);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        (void)snprintf(address, sizeof address, "unix:%s/s,mode=%04o", dir, modes[i]);
+        assert_int_equal(hs_listen_socket_open(address, 1, 16, &s), 0);
+        assert_int_equal(stat(s.address + 5, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[i]);
+        hs_listen_socket_close(&s, true);
+    }
+    (void)umask(before);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void
 lanes_share_one_address(void **state)
 {
     (void)state;
@@ -109,7 +172,7 @@ errors_are_explained(void **state)
     char text[200];
     assert_int_equal(hs_listen_socket_open("nonsense", 1, 16, &s), EINVAL);
     hs_listen_socket_explain("nonsense", EINVAL, text, sizeof text);
-    assert_string_equal(text, "cannot listen at 'nonsense': not an address (PORT, IP:PORT, [IPv6]:PORT or unix:/PATH)");
+    assert_string_equal(text, "cannot listen at 'nonsense': it must be an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH");
     hs_listen_socket_explain("80", EADDRINUSE, text, sizeof text);
     assert_string_equal(text, "cannot listen at 80: the address is in use by another server");
     hs_listen_socket_explain("unix:/x", EEXIST, text, sizeof text);
@@ -123,6 +186,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_socket_has_what_accepted_ones_inherit),
+        cmocka_unit_test(options_go_to_the_socket),
+        cmocka_unit_test(accepted_sockets_inherit_the_probes),
+        cmocka_unit_test(a_unix_socket_has_its_mode),
         cmocka_unit_test(lanes_share_one_address),
         cmocka_unit_test(ruling_22_an_address_in_use_is_an_error_shared_or_not),
         cmocka_unit_test(a_unix_socket_is_one_lane_with_a_file),

@@ -32,14 +32,17 @@ struct world {
     size_t nclients;
     int accepted[MANY];
     size_t naccepted;
+    struct hs_gates gates;
+    struct hs_gate *gate; /* of the last */
 };
 
 static unsigned names;
 
 static void
-on_accepted(void *arg, int fd)
+on_accepted(void *arg, int fd, struct hs_gate *gate)
 {
     struct world *w = arg;
+    w->gate = gate;
     assert_true(w->naccepted < MANY);
     assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
@@ -59,7 +62,7 @@ world_new(struct world *w)
 static void
 start(struct world *w)
 {
-    assert_int_equal(hs_listeners_start(w->ls, w->loop, on_accepted, w), 0);
+    assert_int_equal(hs_listeners_start(w->ls, w->loop, NULL, on_accepted, w), 0);
 }
 
 static void
@@ -380,7 +383,7 @@ ruling_22_others_lanes_are_accepted_from_only_to_help(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(setsockopt(s.fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &none, sizeof none), 0);
     }
-    assert_int_equal(hs_listeners_adopt(w.ls, &s, 1), 0);
+    assert_int_equal(hs_listeners_adopt(w.ls, &s, 1, 2), 0);
     assert_null(s.fds);
     assert_int_equal(hs_listeners_count(w.ls), 2); /* the unix socket and our lane */
     assert_string_equal(hs_listeners_address(w.ls, 1), address);
@@ -416,7 +419,7 @@ adopt_scenario(void *arg)
     if (hs_listeners_new(&ls) != 0) {
         return;
     }
-    if (hs_listen_socket_open("127.0.0.1:0", 3, 16, &s) == 0 && hs_listeners_adopt(ls, &s, 0) != 0) {
+    if (hs_listen_socket_open("127.0.0.1:0", 3, 16, &s) == 0 && hs_listeners_adopt(ls, &s, 0, 3) != 0) {
         assert_int_equal(s.lanes, 3); /* still the caller's */
         hs_listen_socket_close(&s, true);
     }
@@ -430,6 +433,164 @@ threat_38_adopting_takes_all_or_nothing(void **state)
     size_t before = descriptors();
     assert_true(alloc_fail_each(adopt_scenario, NULL) > 4);
     assert_int_equal(descriptors(), before);
+}
+
+/* --- limits --- */
+
+static void
+limited(struct world *w, size_t workers)
+{
+    char address[80];
+    world_new(w);
+    (void)snprintf(address, sizeof address, "%.40s-limited,max-connections=3", w->address);
+    assert_int_equal(hs_listeners_add(w->ls, address, 4096), 0);
+    assert_int_equal(hs_listeners_places(w->ls), 2);
+    assert_int_equal(hs_quota_new(workers, 3, &w->gates.quota), 0);
+    *strchr(address, ',') = '\0';
+    strcpy(w->address, address);
+    assert_int_equal(hs_listeners_start(w->ls, w->loop, &w->gates, on_accepted, w), 0);
+}
+
+/* One of those that were let in ends. */
+static void
+end_one(struct world *w)
+{
+    assert_non_null(w->gate);
+    (void)close(w->accepted[--w->naccepted]);
+    hs_gate_leave(w->gate);
+}
+
+static void
+beyond_the_limit_nobody_is_accepted_until_one_ends(void **state)
+{
+    (void)state;
+    struct world w;
+    limited(&w, 1);
+    int watched = event_base_get_num_events(hs_loop_base(w.loop), EVENT_BASE_COUNT_ADDED);
+    for (int i = 0; i < 6; i++) {
+        assert_true(connect_one(&w));
+    }
+    turn(&w);
+    assert_int_equal(w.naccepted, 3);
+    /* no spinning: nothing looks at the listener, and no timer runs */
+    assert_int_equal(event_base_get_num_events(hs_loop_base(w.loop), EVENT_BASE_COUNT_ADDED), watched - 1);
+    hs_loop_advance(w.loop, HS_SEC);
+    turn(&w);
+    assert_int_equal(w.naccepted, 3);
+    end_one(&w);
+    assert_int_equal(w.naccepted, 2); /* never from within the end of another */
+    turn(&w);
+    assert_int_equal(w.naccepted, 3);
+    end_one(&w);
+    end_one(&w);
+    turn(&w);
+    assert_int_equal(w.naccepted, 3);
+    for (int i = 0; i < 3; i++) {
+        end_one(&w);
+    }
+    turn(&w);
+    assert_int_equal(event_base_get_num_events(hs_loop_base(w.loop), EVENT_BASE_COUNT_ADDED), watched);
+    assert_true(connect_one(&w));
+    turn(&w);
+    assert_int_equal(w.naccepted, 1);
+    end_one(&w);
+    world_free(&w);
+    hs_quota_free(w.gates.quota);
+}
+
+static void
+room_that_others_make_is_found(void **state)
+{
+    (void)state;
+    struct world w;
+    limited(&w, 2);
+    for (int i = 0; i < 3; i++) {
+        assert_true(hs_quota_take(w.gates.quota, 1, 2, 3)); /* the other worker's */
+    }
+    assert_true(connect_one(&w));
+    turn(&w);
+    assert_int_equal(w.naccepted, 0);
+    hs_loop_advance(w.loop, 200 * HS_MSEC);
+    turn(&w);
+    assert_int_equal(w.naccepted, 0);
+    hs_quota_leave(w.gates.quota, 1); /* which dies */
+    hs_loop_advance(w.loop, 50 * HS_MSEC);
+    turn(&w);
+    assert_int_equal(w.naccepted, 1);
+    end_one(&w);
+    world_free(&w);
+    hs_quota_free(w.gates.quota);
+}
+
+static void
+who_finds_no_place_before_the_end_is_told(void **state)
+{
+    (void)state;
+    struct world w;
+    char answer[64];
+    limited(&w, 1);
+    for (int i = 0; i < 5; i++) {
+        assert_true(connect_one(&w));
+    }
+    turn(&w);
+    hs_listeners_drain(w.ls);
+    assert_int_equal(w.naccepted, 3);
+    end_one(&w);
+    hs_listeners_close(w.ls); /* one more gets the place, the other is told */
+    assert_int_equal(w.naccepted, 3);
+    assert_true(read(w.clients[4], answer, sizeof answer) > 12);
+    assert_memory_equal(answer, "HTTP/1.1 503", 12);
+    for (int i = 0; i < 3; i++) {
+        end_one(&w); /* after the listeners */
+    }
+    world_free(&w);
+    hs_quota_free(w.gates.quota);
+}
+
+static void
+released_sockets_keep_who_waits(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hs_listen_socket s, copy;
+    world_new(&w);
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0,defer=0", 2, 16, &s), 0);
+    char address[EC_SOCKADDR_TEXT_MAX];
+    strcpy(address, s.address);
+    copy = s; /* as another process has it */
+    copy.fds = calloc(2, sizeof *copy.fds);
+    assert_non_null(copy.fds);
+    copy.fds[0] = dup(s.fds[0]);
+    copy.fds[1] = dup(s.fds[1]);
+    assert_int_equal(hs_listeners_adopt(w.ls, &s, 0, 2), 0);
+    start(&w);
+    assert_true(connect_tcp(&w, address));
+    hs_listeners_release(w.ls);
+    assert_int_equal(w.naccepted, 0);
+    int fd = accept4(copy.fds[0], NULL, NULL, SOCK_CLOEXEC);
+    fd = fd >= 0 ? fd : accept4(copy.fds[1], NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    hs_listen_socket_close(&copy, false);
+    world_free(&w);
+}
+
+static void
+every_lane_has_a_worker_and_every_worker_a_lane(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t lanes, worker, workers, ours;
+    } cases[] = { { 4, 0, 2, 2 }, { 4, 1, 2, 2 }, { 3, 0, 2, 2 }, { 3, 1, 2, 1 }, { 2, 0, 4, 1 }, { 2, 3, 4, 1 }, { 2, 1, 2, 1 }, { 1, 5, 8, 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hs_listeners *ls;
+        struct hs_listen_socket s;
+        assert_int_equal(hs_listeners_new(&ls), 0);
+        assert_int_equal(hs_listen_socket_open("127.0.0.1:0", cases[i].lanes, 16, &s), 0);
+        assert_int_equal(hs_listeners_adopt(ls, &s, cases[i].worker, cases[i].workers), 0);
+        assert_int_equal(hs_listeners_count(ls), cases[i].ours);
+        hs_listeners_free(ls);
+    }
 }
 
 int
@@ -447,6 +608,11 @@ main(void)
         cmocka_unit_test(threat_38_each_allocation_fails_once),
         cmocka_unit_test(ruling_22_others_lanes_are_accepted_from_only_to_help),
         cmocka_unit_test(threat_38_adopting_takes_all_or_nothing),
+        cmocka_unit_test(beyond_the_limit_nobody_is_accepted_until_one_ends),
+        cmocka_unit_test(room_that_others_make_is_found),
+        cmocka_unit_test(who_finds_no_place_before_the_end_is_told),
+        cmocka_unit_test(released_sockets_keep_who_waits),
+        cmocka_unit_test(every_lane_has_a_worker_and_every_worker_a_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

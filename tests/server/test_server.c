@@ -101,7 +101,7 @@ errors_at_start_say_what_is_wrong(void **state)
     assert_int_equal(httpsrv_server_new(&other.server), EBUSY);
     assert_int_equal(httpsrv_server_run(w.server), EINVAL);
     assert_int_equal(httpsrv_server_listen(w.server, "nonsense"), EINVAL);
-    assert_non_null(strstr(httpsrv_server_error(w.server), "'nonsense': not an address"));
+    assert_non_null(strstr(httpsrv_server_error(w.server), "'nonsense': it must be an address"));
     assert_int_equal(httpsrv_server_listen(w.server, w.address), 0);
     assert_int_equal(httpsrv_server_listen(w.server, w.address), EADDRINUSE);
     char text[200];

@@ -224,7 +224,12 @@ addresses(void **state)
     assert_int_equal(hs_setting_format(s, hs_setting_find("module"), text, sizeof text), 9);
     assert_string_equal(text, "a.so b.so");
     assert_int_equal(set(s, "module", ""), EINVAL);
-    assert_true(hs_setting_is_list(hs_setting_find("module")) && hs_setting_is_list(hs_setting_find("listen")));
+    assert_int_equal(set(s, "listen", "unix:/run/x,mode=0660"), 0);
+    assert_int_equal(set(s, "listen", "80,mode=0660"), EINVAL);
+    assert_int_equal(set(s, "deny", "10.0.0.0/8"), 0);
+    assert_int_equal(set(s, "deny", "10.0.0.1/8"), EINVAL);
+    assert_int_equal(s->deny.n, 1);
+    assert_true(hs_setting_is_list(hs_setting_find("module")) && hs_setting_is_list(hs_setting_find("trusted")) && hs_setting_is_list(hs_setting_find("listen")));
     assert_false(hs_setting_is_list(hs_setting_find("config")) || hs_setting_is_list(hs_setting_find("generations")));
     hs_settings_fini(s);
 }
@@ -332,6 +337,12 @@ values_that_contradict_each_other(void **state)
     assert_int_equal(set(s, "head-size", "1K"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL);
     assert_int_equal(set(s, "target-size", "1K"), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
+    assert_int_equal(set(s, "listen", "unix:/x,proxy"), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
+    assert_int_equal(set(s, "listen", "80,proxy"), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL); /* from nobody */
+    assert_int_equal(set(s, "trusted", "127.0.0.1"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
     hs_settings_fini(s);
 }

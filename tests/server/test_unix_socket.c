@@ -49,7 +49,7 @@ new_socket(int type)
 static int
 try_listen(int fd, struct hs_unix_file *file)
 {
-    return hs_unix_listen(fd, &address, sizeof address, 5, file);
+    return hs_unix_listen(fd, &address, sizeof address, 5, -1, file);
 }
 
 static bool
@@ -107,7 +107,7 @@ a_live_socket_with_a_full_backlog_is_in_use(void **state)
     struct hs_unix_file file, other;
     int fd = new_socket(SOCK_STREAM), second = new_socket(SOCK_STREAM);
     int clients[16];
-    assert_int_equal(hs_unix_listen(fd, &address, sizeof address, 0, &file), 0);
+    assert_int_equal(hs_unix_listen(fd, &address, sizeof address, 0, -1, &file), 0);
     for (int i = 0; i < 16; i++) {
         clients[i] = new_socket(SOCK_STREAM | SOCK_NONBLOCK);
         (void)connect(clients[i], (struct sockaddr *)&address, sizeof address);
@@ -194,9 +194,9 @@ abstract_names_have_no_file(void **state)
     int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "httpsrv-test-%d", (int)getpid());
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     int fd = new_socket(SOCK_STREAM), second = new_socket(SOCK_STREAM);
-    assert_int_equal(hs_unix_listen(fd, &a, len, 5, &file), 0);
+    assert_int_equal(hs_unix_listen(fd, &a, len, 5, -1, &file), 0);
     assert_string_equal(file.path, "");
-    assert_int_equal(hs_unix_listen(second, &a, len, 5, &file), EADDRINUSE);
+    assert_int_equal(hs_unix_listen(second, &a, len, 5, -1, &file), EADDRINUSE);
     (void)close(fd);
     (void)close(second);
 }
@@ -209,14 +209,14 @@ errors_of_the_path(void **state)
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     (void)snprintf(a.sun_path, sizeof a.sun_path, "%s/none/s", dir);
     int fd = new_socket(SOCK_STREAM);
-    assert_int_equal(hs_unix_listen(fd, &a, sizeof a, 5, &file), ENOENT);
+    assert_int_equal(hs_unix_listen(fd, &a, sizeof a, 5, -1, &file), ENOENT);
     (void)close(fd);
     /* a path that fills the address has no NUL in it */
     memset(a.sun_path, 'x', sizeof a.sun_path);
     memcpy(a.sun_path, dir, strlen(dir));
     a.sun_path[strlen(dir)] = '/';
     fd = new_socket(SOCK_STREAM);
-    assert_int_equal(hs_unix_listen(fd, &a, sizeof a, 5, &file), 0);
+    assert_int_equal(hs_unix_listen(fd, &a, sizeof a, 5, -1, &file), 0);
     (void)close(fd);
     assert_int_equal(strlen(file.path), sizeof a.sun_path);
     hs_unix_remove(&file);

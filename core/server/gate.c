@@ -1,0 +1,134 @@
+/* gate.c - who is let in at a listener. */
+#include "server/gate.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+struct hs_gate {
+    unsigned refs;
+    struct hs_gates *all;
+    struct hs_cidr_list allow, deny; /* moved here: connections may outlive their listener */
+    int64_t max;
+    size_t kind;
+    bool header, is_unix;
+};
+
+int
+hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out)
+{
+    bool filters = o->allow.n + o->deny.n != 0 || (!o->is_unix && all->allow.n + all->deny.n != 0);
+
+    *out = NULL;
+    if (!filters && !o->proxy && o->max_connections == 0 && all->max == 0) {
+        return 0;
+    }
+    struct hs_gate *g = calloc(1, sizeof *g);
+    if (g == NULL) {
+        return ENOMEM;
+    }
+    assert(all->quota != NULL || (o->max_connections == 0 && all->max == 0));
+    g->refs = 1;
+    g->all = all;
+    g->allow = o->allow;
+    g->deny = o->deny;
+    o->allow = o->deny = (struct hs_cidr_list){ NULL, 0 };
+    g->max = o->max_connections;
+    g->kind = kind;
+    g->header = o->proxy;
+    g->is_unix = o->is_unix;
+    *out = g;
+    return 0;
+}
+
+void
+hs_gate_addref(struct hs_gate *g)
+{
+    g->refs++;
+}
+
+void
+hs_gate_delref(struct hs_gate *g)
+{
+    if (g != NULL && --g->refs == 0) {
+        hs_cidr_list_fini(&g->allow);
+        hs_cidr_list_fini(&g->deny);
+        free(g);
+    }
+}
+
+/* --- places --- */
+
+static bool
+take(struct hs_gates *all, size_t kind, int64_t max)
+{
+    return max == 0 || hs_quota_take(all->quota, all->worker, kind, (uint32_t)max);
+}
+
+static void
+give(struct hs_gates *all, size_t kind, int64_t max)
+{
+    if (max != 0) {
+        hs_quota_give(all->quota, all->worker, kind);
+    }
+}
+
+bool
+hs_gate_enter(struct hs_gate *g)
+{
+    if (!take(g->all, 0, g->all->max)) {
+        g->all->full = true;
+        return false;
+    }
+    if (!take(g->all, g->kind, g->max)) {
+        give(g->all, 0, g->all->max);
+        g->all->full = true;
+        return false;
+    }
+    g->refs++;
+    return true;
+}
+
+void
+hs_gate_leave(void *gate)
+{
+    struct hs_gate *g = gate;
+    struct hs_gates *all = g->all;
+
+    give(all, g->kind, g->max);
+    give(all, 0, all->max);
+    hs_gate_delref(g);
+    if (all->full && all->room != NULL) {
+        all->full = false;
+        all->room(all->room_arg);
+    }
+}
+
+/* --- addresses --- */
+
+bool
+hs_gate_reads_header(const struct hs_gate *g)
+{
+    return g->header;
+}
+
+bool
+hs_gate_trusts(const struct hs_gate *g, const ec_sockaddr *peer)
+{
+    return g->is_unix || hs_cidr_list_contains(&g->all->trusted, &peer->sa);
+}
+
+static bool
+allows(const struct hs_cidr_list *allow, const struct hs_cidr_list *deny, const struct sockaddr *sa)
+{
+    return !hs_cidr_list_contains(deny, sa) && (allow->n == 0 || hs_cidr_list_contains(allow, sa));
+}
+
+bool
+hs_gate_admits(const struct hs_gate *g, const ec_sockaddr *peer)
+{
+    if (peer->sa.sa_family != AF_INET && peer->sa.sa_family != AF_INET6) {
+        return true;
+    }
+    return allows(&g->all->allow, &g->all->deny, &peer->sa) && allows(&g->allow, &g->deny, &peer->sa);
+}

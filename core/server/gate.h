@@ -1,0 +1,42 @@
+/* gate.h - who is let in: how many connections at a time, from where, and behind which proxies. One gate is one listener's; all gates of a server
+ * share what holds for all. A listener that lets in everybody has no gate, and its connections pay for none.
+ * Reference counted by the listener and by each connection that came in. Loop thread only. */
+#ifndef HS_SERVER_GATE_H
+#define HS_SERVER_GATE_H
+
+#include "io/loop.h"
+#include "server/listen_options.h"
+#include "server/quota.h"
+
+struct hs_gate;
+
+/* What all gates of a server have in common; outlives them. The lists are its owner's to fill and to free. */
+struct hs_gates {
+    struct hs_cidr_list allow, deny, trusted;
+    int64_t max;             /* connections at all listeners together; 0: no limit */
+    struct hs_quota *quota;  /* kind 0: all connections; the others: those of a gate. Needed only where there is a limit */
+    size_t worker;           /* the row in it that is ours */
+    bool full;               /* somebody found no place */
+    hs_callback *room;       /* called with room_arg when a place has been given back after that; NULL: nobody waits */
+    void *room_arg;
+};
+
+/* Makes the gate that o asks for, with its own kind in the quota; its lists are moved out of o. *out is NULL when there is nothing to look at.
+ * 0; ENOMEM. */
+int hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out);
+void hs_gate_addref(struct hs_gate *g);
+/* NULL is ignored. */
+void hs_gate_delref(struct hs_gate *g);
+
+/* Takes a place for one connection, to be given back by hs_gate_leave, and a reference. False: there is none. */
+bool hs_gate_enter(struct hs_gate *g);
+/* hs_callback: gives the place back. */
+void hs_gate_leave(void *gate);
+/* Whether connections begin with a PROXY header, which is believed only of those that are trusted: those of a unix socket, and of TCP the proxies
+ * that the setting names. */
+bool hs_gate_reads_header(const struct hs_gate *g);
+bool hs_gate_trusts(const struct hs_gate *g, const ec_sockaddr *peer);
+/* Whether a client of that address may come in: no deny names it, and where there is an allow, one does. Without an address (unix) it may. */
+bool hs_gate_admits(const struct hs_gate *g, const ec_sockaddr *peer);
+
+#endif
