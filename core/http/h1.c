@@ -109,6 +109,9 @@ h1_set_interest(struct h1_conn *c)
     if (blocked) {
         mask |= HS_WRITE;
     }
+    if (mask == 0 && c->exchange) {
+        mask = HS_RESET; /* a FIN has come, and the session stays */
+    }
     if (mask != c->t->interest && c->t->ops->set_interest(c->t, mask) != 0) {
         h1_break(c);
         return;
@@ -434,6 +437,9 @@ on_event(void *arg, unsigned events)
     }
     if (events & HS_CLOSED && !c->dead) {
         on_closed(c);
+    }
+    if (events & HS_RESET && !c->dead) {
+        h1_break(c);
     }
     h1_leave(c);
 }

@@ -119,7 +119,9 @@ void hs_defer(struct hs_loop *loop, struct hs_deferred *d); /* harmless when que
 void hs_deferred_cancel(struct hs_loop *loop, struct hs_deferred *d);
 
 /* --- watches: a descriptor's readiness --- */
-enum { HS_READ = 1, HS_WRITE = 2, HS_CLOSED = 4 }; /* CLOSED: the peer has sent FIN or reset, whether or not data is unread */
+/* CLOSED: the peer has sent FIN or reset, whether or not data is unread. RESET, which stands alone: an error, or closed in both directions; what
+ * is left to wait for after a FIN. */
+enum { HS_READ = 1, HS_WRITE = 2, HS_CLOSED = 4, HS_RESET = 8 };
 struct hs_watch {
     struct event ev;
     struct hs_loop *loop;
@@ -130,9 +132,9 @@ struct hs_watch {
 };
 void hs_watch_init(struct hs_watch *w, struct hs_loop *loop, int fd, void (*fn)(void *arg, unsigned events), void *arg);
 /* Changes what is waited for (level-triggered, persistent); 0 stops. The kernel is only called when the mask changes. HS_CLOSED
- * alone may be reported only once; HS_READ and HS_WRITE also come for errors and hang-ups, which the next read or write then
+ * alone and HS_RESET may be reported only once; HS_READ and HS_WRITE also come for errors and hang-ups, which the next read or write then
  * tells. The descriptor must not be closed before its watch is stopped, and must have no other watch beside one for HS_CLOSED
- * alone, which would make that one edge-triggered. 0, ENOMEM, EPERM for a descriptor that cannot be polled (a regular file),
+ * alone or HS_RESET, which would make that one edge-triggered. 0, ENOMEM, EPERM for a descriptor that cannot be polled (a regular file),
  * EBADF; after an error w->mask says what is still waited for. */
 int hs_watch_set(struct hs_watch *w, unsigned mask);
 

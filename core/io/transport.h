@@ -23,7 +23,7 @@ struct hs_transport_ops {
      * write instead. */
     ssize_t (*sendfile)(struct hs_transport *t, int fd, off_t *off, size_t n);
     int (*shutdown_write)(struct hs_transport *t); /* half-close: FIN after what is written. 0 or errno */
-    int (*set_interest)(struct hs_transport *t, unsigned mask); /* HS_READ|HS_WRITE|HS_CLOSED */
+    int (*set_interest)(struct hs_transport *t, unsigned mask); /* HS_READ|HS_WRITE|HS_CLOSED, or HS_RESET */
     /* Closes and frees; reset: with RST (SO_LINGER 0). No event comes after. */
     void (*close)(struct hs_transport *t, bool reset);
     int (*addr)(struct hs_transport *t, bool peer, struct sockaddr_storage *ss, socklen_t *len); /* 0 or errno */
@@ -33,7 +33,7 @@ struct hs_transport_ops {
 struct hs_transport {
     const struct hs_transport_ops *ops;
     struct hs_loop *loop;
-    void (*on_event)(void *arg, unsigned events); /* HS_READ|HS_WRITE|HS_CLOSED; may close the transport */
+    void (*on_event)(void *arg, unsigned events); /* what has come of it; may close the transport */
     void *arg;
     unsigned interest;
 };

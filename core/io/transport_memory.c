@@ -56,6 +56,9 @@ ready(const struct memory_transport *m)
     if (m->eof || m->reset_err != 0) {
         events |= HS_CLOSED;
     }
+    if (m->reset_err != 0) {
+        events |= HS_RESET;
+    }
     return events & m->base.interest;
 }
 
@@ -259,7 +262,7 @@ memory_shutdown_write(struct hs_transport *t)
 static int
 memory_set_interest(struct hs_transport *t, unsigned mask)
 {
-    assert((mask & ~(unsigned)(HS_READ | HS_WRITE | HS_CLOSED)) == 0);
+    assert((mask & ~(unsigned)(HS_READ | HS_WRITE | HS_CLOSED)) == 0 || mask == HS_RESET);
     t->interest = mask;
     changed(self(t));
     return 0;

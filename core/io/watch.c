@@ -6,7 +6,7 @@
  * stack holds the new mask while the watch's own is changed, so that libevent sees a change of one mask into the other:
  * one EPOLL_CTL_MOD when one contains the other, as READ and READ|WRITE do.
  *
- * HS_CLOSED alone. libevent turns EPOLLERR, which a reset brings, into EV_READ|EV_WRITE and drops it when the event wants
+ * HS_CLOSED alone, and HS_RESET. libevent turns EPOLLERR, which a reset brings, into EV_READ|EV_WRITE and drops it when the event wants
  * neither: the reset would never be seen, and the loop would spin on it. So the watch asks for EV_READ too, but
  * edge-triggered, and when that fires poll(2) tells a hang-up or an error from mere data. */
 #include <assert.h>
@@ -17,11 +17,17 @@
 
 static void on_ready(evutil_socket_t fd, short what, void *arg);
 
+static bool
+is_edge_triggered(unsigned mask)
+{
+    return mask == HS_CLOSED || mask == HS_RESET;
+}
+
 static short
 libevent_mask(unsigned mask)
 {
-    if (mask == HS_CLOSED) {
-        return EV_READ | EV_CLOSED | EV_ET | EV_PERSIST;
+    if (is_edge_triggered(mask)) {
+        return EV_READ | EV_ET | EV_PERSIST | (mask == HS_CLOSED ? EV_CLOSED : 0);
     }
     unsigned what = EV_PERSIST;
     what |= mask & HS_READ ? EV_READ : 0;
@@ -40,11 +46,11 @@ watch_mask(short what)
     return mask;
 }
 
-/* Whether there was a hang-up, or an error, and not just data. */
+/* Whether what an edge-triggered watch waits for has come, and not just data. */
 static __attribute__((noinline)) bool
-is_closed(int fd)
+has_come(int fd, unsigned mask)
 {
-    struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+    struct pollfd p = { .fd = fd, .events = mask == HS_CLOSED ? POLLRDHUP : 0 };
     return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
@@ -55,8 +61,8 @@ on_ready(evutil_socket_t fd, short what, void *arg)
     unsigned events = watch_mask(what) & w->mask;
 
     hs_loop_turn_enter(w->loop);
-    if (w->mask == HS_CLOSED && events == 0 && is_closed(fd)) {
-        events = HS_CLOSED;
+    if (events == 0 && is_edge_triggered(w->mask) && has_come(fd, w->mask)) {
+        events = w->mask;
     }
     if (events != 0) {
         w->fn(w->arg, events);
@@ -125,14 +131,14 @@ change(struct hs_watch *w, unsigned mask)
 int
 hs_watch_set(struct hs_watch *w, unsigned mask)
 {
-    assert((mask & ~(unsigned)(HS_READ | HS_WRITE | HS_CLOSED)) == 0);
+    assert((mask & ~(unsigned)(HS_READ | HS_WRITE | HS_CLOSED)) == 0 || mask == HS_RESET);
     if (mask == w->mask) {
         return 0;
     }
     if (w->mask == 0) {
         return start(w, mask);
     }
-    if (mask != 0 && mask != HS_CLOSED && w->mask != HS_CLOSED) {
+    if (mask != 0 && !is_edge_triggered(mask) && !is_edge_triggered(w->mask)) {
         return change(w, mask);
     }
     /* One edge-triggered event makes all of its descriptor's so: no overlap here. */

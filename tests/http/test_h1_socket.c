@@ -181,6 +181,27 @@ a_half_closed_peer_is_not_looked_at_again_and_again(void **state)
 }
 
 static void
+a_reset_after_a_fin_ends_those_who_stay(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    open_rig(&r, true);
+    for (size_t p = 0; p < 3; p++) { /* what is queued after the FIN is written, and told by that */
+        struct rig_client c;
+        int before = aborts;
+        ask(&r, &c, paths[p], "");
+        rig_shutdown(&c);
+        rig_turns(&r, 10);
+        assert_int_equal(hs_session_env_live(r.env), 1);
+        rig_disconnect(&c, true);
+        assert_int_equal(hs_session_env_live(r.env), 0);
+        assert_true(p > 1 || aborts > before);
+    }
+    rig_close(&r);
+}
+
+static void
 data_that_nobody_wants_yet_is_not_looked_at_again_and_again(void **state)
 {
     struct rig r;
@@ -231,6 +252,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_close_or_a_reset_is_seen_at_once_in_every_state),
         cmocka_unit_test(a_half_closed_peer_is_not_looked_at_again_and_again),
+        cmocka_unit_test(a_reset_after_a_fin_ends_those_who_stay),
         cmocka_unit_test(data_that_nobody_wants_yet_is_not_looked_at_again_and_again),
         cmocka_unit_test(a_client_that_does_not_read_is_not_looked_at_again_and_again),
     };
