@@ -9,13 +9,16 @@
 #include "server/command.h"
 #include "server/config_file.h"
 #include "server/master.h"
+#include "server/notify.h"
 #include "server/process.h"
 #include "server/scripts.h"
 #include "server/server_int.h"
+#include "server/startup.h"
 
 struct serving {
     struct httpsrv_server *server;
     const char *path;
+    struct hs_startup startup;
 };
 
 static void
@@ -78,23 +81,59 @@ on_ready(void *arg, int err)
 {
     if (err == 0) {
         announce(arg);
+        hs_notify("READY=1\nSTATUS=serves");
     }
+}
+
+static void
+on_reloaded(void *arg, int err)
+{
+    (void)arg;
+    hs_notify("READY=1\nSTATUS=%s", err == 0 ? "serves" : "serves; the last reload has failed");
+}
+
+/* Sockets, files and the user before the scripts. 0 or errno; what went wrong has been complained about. */
+static int
+start_up(struct serving *sv)
+{
+    struct hs_startup *su = &sv->startup;
+
+    int err = hs_startup_begin(su, hs_server_settings(sv->server), 1);
+    if (err == 0 && su->predecessor >= 0) {
+        hs_command_complain("a server without workers cannot replace another while that runs");
+        err = ENOTSUP;
+    }
+    for (size_t i = 0; i < su->nsockets && err == 0; i++) {
+        err = hs_server_adopt(sv->server, &su->sockets[i], 0, 1);
+        if (err != 0) {
+            hs_command_complain("%s", strerror(err));
+        }
+    }
+    return err;
 }
 
 static int
 start_and_run(struct httpsrv_server *server, const char *path)
 {
-    struct serving sv = { server, path };
+    struct serving sv = { .server = server, .path = path };
     struct hs_process *process = NULL;
 
+    if (start_up(&sv) != 0) {
+        hs_startup_end(&sv.startup, true);
+        return HS_EXIT_FAILED;
+    }
+
     httpsrv_server_on_state(server, on_ready, NULL, &sv);
+    httpsrv_server_on_reload(server, on_reloaded, NULL);
     hs_server_use_default_control(server);
     if (isatty(STDERR_FILENO)) {
         hs_server_show_requests(server, STDERR_FILENO);
     }
     int err = httpsrv_server_start(server, path);
-    if (err == 0 && hs_process_watch(hs_server_loop(server), &hs_process_server, server, &process) != 0) {
+    if (err == 0 && (hs_process_watch(hs_server_loop(server), &hs_process_server, server, &process) != 0 ||
+                     hs_notify_watch(hs_server_loop(server)) != 0)) {
         hs_command_complain("out of memory");
+        hs_startup_end(&sv.startup, true);
         return HS_EXIT_FAILED;
     }
     if (err == 0) {
@@ -104,6 +143,8 @@ start_and_run(struct httpsrv_server *server, const char *path)
         hs_command_complain("%s", httpsrv_server_error(server));
     }
     hs_process_unwatch(process);
+    hs_notify_unwatch();
+    hs_startup_end(&sv.startup, true);
     return err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED;
 }
 
@@ -152,6 +193,7 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
     if (status == 0) {
         hs_log_set_level((enum hs_log_level)settings->log_level);
         hs_process_raise_limits();
+        hs_notify_begin();
         status = hs_settings_workers(settings) == 0 ? start_and_run(server, path) : run_workers(&server, path);
     }
     httpsrv_server_free(server);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "httpsrv/server.h"
+#include "server/program.h"
 
 static int command_version(const struct hs_command *self, int argc, char **argv);
 static int command_help(const struct hs_command *self, int argc, char **argv);
@@ -17,7 +18,8 @@ static const struct hs_command commands[] = {
       "DIR/config.lua, when it is there, returns a table of settings: the options below, with _ for -,\n"
       "as in { listen = \"8080\", max_body = \"32M\" }. The command line goes before it.\n"
       "TERM and INT drain and stop; a second one stops at once. HUP loads the scripts anew; when that\n"
-      "fails, everything stays as it is.\n",
+      "fails, everything stays as it is. USR2 starts the program anew on the same sockets; when it\n"
+      "serves, this one finishes what it has begun and ends.\n",
       HS_OPTIONS_ALL, hs_command_serve },
     { "check", "DIR|FILE [OPTION]...", "load everything, list problems; the exit status says whether there are any", NULL, HS_OPTIONS_LOADING,
       hs_command_check },
@@ -318,6 +320,7 @@ hs_command_path(const struct hs_command *self, const struct hs_command_line *lin
 int
 hs_command_main(int argc, char **argv)
 {
+    hs_program_note(argc, argv);
     if (argc < 2) {
         hs_command_help(NULL, stderr);
         return HS_EXIT_USAGE;

@@ -500,13 +500,8 @@ hs_control_new(struct hs_loop *loop, const char *path, hs_control_func *fn, void
 }
 
 void
-hs_control_free(struct hs_control *c)
+hs_control_retire(struct hs_control *c)
 {
-    struct hs_control_call *call;
-
-    if (c == NULL) {
-        return;
-    }
     hs_unix_remove(&c->file);
     (void)hs_watch_set(&c->watch, 0);
     hs_timer_cancel(&c->pause);
@@ -514,6 +509,17 @@ hs_control_free(struct hs_control *c)
         (void)close(c->fd);
         c->fd = -1;
     }
+}
+
+void
+hs_control_free(struct hs_control *c)
+{
+    struct hs_control_call *call;
+
+    if (c == NULL) {
+        return;
+    }
+    hs_control_retire(c);
     while ((call = TAILQ_FIRST(&c->calls)) != NULL) {
         TAILQ_REMOVE(&c->calls, call, link);
         call->control = NULL;

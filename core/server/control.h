@@ -44,6 +44,8 @@ int hs_control_new(struct hs_loop *loop, const char *path, hs_control_func *run,
 void hs_control_free(struct hs_control *c);
 /* In a child after fork(2): the socket's file is the parent's to remove. */
 void hs_control_disown(struct hs_control *c);
+/* Listens no more, and removes the socket where it is still ours: a successor is asked from now on. Commands that are being carried out go on. */
+void hs_control_retire(struct hs_control *c);
 /* Where it listens. Borrowed. */
 const char *hs_control_path(const struct hs_control *c);
 /* Connections that are open. */

@@ -4,6 +4,7 @@
 #include "server/ipc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -75,12 +76,12 @@ break_off(struct hs_ipc *c)
 
 /* 0; EAGAIN; what broke it. */
 static int
-send_one(struct hs_ipc *c, const struct head *head, struct hs_view text)
+send_one(int fd, const struct head *head, struct hs_view text)
 {
     struct iovec iov[2] = { { (void *)(uintptr_t)head, sizeof *head }, { (void *)(uintptr_t)text.p, text.n } };
     struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 
-    while (sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    while (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno != EINTR) {
             return errno == EWOULDBLOCK || errno == ENOBUFS ? EAGAIN : errno;
         }
@@ -122,7 +123,7 @@ hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view tex
     if (c->broken) {
         return EPIPE;
     }
-    int err = STAILQ_EMPTY(&c->queue) ? send_one(c, &head, text) : EAGAIN;
+    int err = STAILQ_EMPTY(&c->queue) ? send_one(c->watch.fd, &head, text) : EAGAIN;
     if (err == EAGAIN) {
         return enqueue(c, &head, text);
     }
@@ -198,6 +199,53 @@ on_ready(void *arg, unsigned events)
     if (--c->busy == 0 && c->freed) {
         free(c);
     }
+}
+
+void
+hs_ipc_deliver(struct hs_ipc *c)
+{
+    if (!c->broken) {
+        on_ready(c, HS_READ);
+    }
+}
+
+/* --- before there is a loop --- */
+
+int
+hs_ipc_write(int fd, uint32_t type, uint32_t number, struct hs_view text)
+{
+    const struct head head = { type, number };
+
+    return send_one(fd, &head, text);
+}
+
+int
+hs_ipc_read(int fd, int ms, uint32_t *type, uint32_t *number, char *text, size_t size)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    struct head head;
+    struct iovec iov[2] = { { &head, sizeof head }, { text, size - 1 } };
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+    ssize_t n;
+    int r;
+
+    while ((r = poll(&p, 1, ms)) < 0 && errno == EINTR) {
+    }
+    if (r <= 0) {
+        return r == 0 ? ETIMEDOUT : errno;
+    }
+    while ((n = recvmsg(fd, &m, MSG_DONTWAIT)) < 0 && errno == EINTR) {
+    }
+    if (n <= 0) {
+        return n == 0 ? EPIPE : errno;
+    }
+    if (n < (ssize_t)sizeof head || (m.msg_flags & MSG_TRUNC) != 0) {
+        return EMSGSIZE;
+    }
+    text[(size_t)n - sizeof head] = '\0';
+    *type = head.type;
+    *number = head.number;
+    return 0;
 }
 
 /* --- life --- */

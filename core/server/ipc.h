@@ -29,5 +29,15 @@ int hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, v
 void hs_ipc_free(struct hs_ipc *c);
 /* Sends a message. 0; EMSGSIZE: more than HS_IPC_TEXT_MAX bytes; ENOBUFS: the other side does not read; EPIPE: it is gone; ENOMEM. */
 int hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text);
+/* Delivers the messages that are here now, without a turn of the loop: before somebody who has ended is forgotten. Not from within its own calls. */
+void hs_ipc_deliver(struct hs_ipc *c);
+
+/* --- before there is a loop --- */
+
+/* Sends a message through a descriptor that is nobody's channel yet. 0; EAGAIN: there is no room; other errors of sendmsg(2). */
+int hs_ipc_write(int fd, uint32_t type, uint32_t number, struct hs_view text);
+/* Waits up to ms for a message, whose text then is in text, with a NUL behind it. 0; ETIMEDOUT; EPIPE: the other side is gone; EMSGSIZE: there is no
+ * room for it, or it is none; errors of recvmsg(2). */
+int hs_ipc_read(int fd, int ms, uint32_t *type, uint32_t *number, char *text, size_t size);
 
 #endif

@@ -78,7 +78,9 @@ begin_draining(struct httpsrv_server *s)
     server_set_state(s, SERVER_DRAINING);
     server_reload_cancel(s);
     hs_h1_drain(s->h1);
-    if (s->listeners != NULL) {
+    if (s->listeners != NULL && s->released) {
+        hs_listeners_release(s->listeners);
+    } else if (s->listeners != NULL) {
         hs_listeners_drain(s->listeners);
     }
 }

@@ -42,7 +42,8 @@ struct httpsrv_server {
     struct hs_timer timer;      /* the next step, later */
     struct hs_deferred soon;    /* or now */
     bool loaded, unloaded, stop, at_once, test_clock;
-    bool adopted; /* its sockets were opened by somebody else */
+    bool adopted;  /* its sockets were opened by somebody else */
+    bool released; /* and others have them when it stops */
     int load_err;
     int64_t since; /* when the present state began */
     int request_fd;

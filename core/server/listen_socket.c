@@ -5,6 +5,7 @@
 #include "server/listen_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -163,6 +164,68 @@ hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_
     return err;
 }
 
+/* 0; ENOTSOCK or EOPNOTSUPP when it is not what can be accepted from. */
+static int
+check_listening(int fd)
+{
+    int type = 0, listening = 0;
+    socklen_t n = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0) {
+        return errno;
+    }
+    n = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) != 0) {
+        return errno;
+    }
+    return type == SOCK_STREAM && listening ? 0 : EOPNOTSUPP;
+}
+
+static int
+take_lane(struct hs_listen_socket *s, int fd)
+{
+    int err = check_listening(fd);
+    int flags = err == 0 ? fcntl(fd, F_GETFL) : 0;
+
+    if (err != 0) {
+        return err;
+    }
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+        return errno;
+    }
+    if (s->tcp) {
+        set_tcp_options(fd, &s->options);
+    }
+    return 0;
+}
+
+int
+hs_listen_socket_take(const char *text, int *fds, size_t n, struct hs_listen_socket *out)
+{
+    char why[256];
+    ec_sockaddr a;
+
+    memset(out, 0, sizeof *out);
+    int err = hs_listen_options_parse(text, &out->options, why, sizeof why);
+    out->fds = fds;
+    out->lanes = n;
+    if (err == 0) {
+        err = name_of(fds[0], &a);
+    }
+    if (err == 0) {
+        err = ec_sockaddr_format(&a, out->address, sizeof out->address);
+        out->tcp = a.sa.sa_family != AF_UNIX;
+        out->options.is_unix = !out->tcp;
+    }
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        err = take_lane(out, fds[i]);
+    }
+    if (err != 0) {
+        hs_listen_socket_close(out, false);
+    }
+    return err;
+}
+
 void
 hs_listen_socket_close(struct hs_listen_socket *s, bool ours)
 {
@@ -192,6 +255,10 @@ hs_listen_socket_explain(const char *address, int err, char *dst, size_t size)
         break;
     case EADDRINUSE:
         (void)snprintf(dst, size, "cannot listen at %s: the address is in use by another server", address);
+        break;
+    case ENOTSOCK:
+    case EOPNOTSUPP:
+        (void)snprintf(dst, size, "cannot listen at %s: what was handed in is not a socket that listens for streams", address);
         break;
     case EEXIST:
         (void)snprintf(dst, size, "cannot listen at %s: the file exists and is not a socket", address);

@@ -25,6 +25,10 @@ struct hs_listen_socket {
  * 0; EINVAL: it is none; EADDRINUSE (also when the other server shares its port by SO_REUSEPORT), EEXIST (a file that is no socket) and other errors
  * of socket(2), bind(2), listen(2); ENOMEM. */
 int hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_listen_socket *out);
+/* Takes over n sockets that listen already, all at one address, as lanes; fds, of malloc(3), and what is in it belong to *out then, and are closed and
+ * freed on error. text: as hs_listen_options_parse takes it; its mode and backlog come too late. 0; EINVAL; ENOTSOCK, EOPNOTSUPP: it is no socket that
+ * listens for streams; ENOMEM. */
+int hs_listen_socket_take(const char *text, int *fds, size_t n, struct hs_listen_socket *out);
 /* What an error of open means, for people: "cannot listen at 80: Permission denied". */
 void hs_listen_socket_explain(const char *address, int err, char *dst, size_t size);
 /* Closes the descriptors. The file of a unix socket is removed when ours says so: it belongs to the process that opened it. */

@@ -18,6 +18,7 @@
 #include "bindings/secret.h"
 #include "httpsrv/server.h"
 #include "server/command.h"
+#include "server/notify.h"
 
 #define LOOK (500 * HS_MSEC)
 #define LIVED (250 * HS_MSEC)        /* who dies sooner is given a pause before the next */
@@ -26,42 +27,6 @@
 #define KILL_GRACE (15 * HS_SEC)     /* beyond drain-timeout, for workers that do not end */
 #define KILL_GRACE_AT_ONCE (5 * HS_SEC)
 #define CLOSE_AFTER (20 * HS_MSEC)   /* draining: our copies of the sockets go a little before the workers', who accept what waits */
-
-/* --- the sockets --- */
-
-static int
-open_sockets(struct master *m)
-{
-    const struct hs_setting_list *addresses = &m->settings->listen;
-    char why[512];
-
-    m->sockets = calloc(addresses->n, sizeof *m->sockets);
-    if (m->sockets == NULL) {
-        hs_command_complain("out of memory");
-        return ENOMEM;
-    }
-    for (size_t i = 0; i < addresses->n; i++) {
-        int err = hs_listen_socket_open(addresses->items[i], m->nslots, (int)m->settings->backlog, &m->sockets[i]);
-        if (err != 0) {
-            hs_listen_socket_explain(addresses->items[i], err, why, sizeof why);
-            hs_command_complain("%s", why);
-            return err;
-        }
-        m->nsockets++;
-    }
-    return 0;
-}
-
-static void
-close_sockets(struct master *m, bool ours)
-{
-    for (size_t i = 0; i < m->nsockets; i++) {
-        hs_listen_socket_close(&m->sockets[i], ours);
-    }
-    free(m->sockets);
-    m->sockets = NULL;
-    m->nsockets = 0;
-}
 
 /* --- telling workers --- */
 
@@ -102,6 +67,9 @@ stop(struct master *m, bool at_once)
     if (m->at_once || (m->draining && !at_once)) {
         return;
     }
+    if (!m->draining && !m->upgrade.handed_over) {
+        hs_notify("STOPPING=1\nSTATUS=finishes what runs");
+    }
     m->draining = true;
     m->at_once = at_once;
     m->kill_at = hs_loop_now(m->loop) + grace;
@@ -110,18 +78,21 @@ stop(struct master *m, bool at_once)
         m->slots[i].due = false;
     }
     master_reload_end(m);
+    master_upgrade_cancel(m);
     for (size_t i = 0; i < m->nslots; i++) {
-        master_tell(&m->slots[i], at_once ? HS_MESSAGE_STOP : HS_MESSAGE_DRAIN);
+        master_tell(&m->slots[i], at_once ? HS_MESSAGE_STOP : m->upgrade.handed_over ? HS_MESSAGE_RELEASE : HS_MESSAGE_DRAIN);
     }
-    if (at_once || hs_timer_set(&m->close_later, CLOSE_AFTER) != 0) {
-        close_sockets(m, true);
+    if (at_once || m->upgrade.handed_over || hs_timer_set(&m->close_later, CLOSE_AFTER) != 0) {
+        hs_startup_close_sockets(&m->startup, true);
     }
 }
 
 static void
 on_close_later(void *arg)
 {
-    close_sockets(arg, true);
+    struct master *m = arg;
+
+    hs_startup_close_sockets(&m->startup, true);
 }
 
 /* --- workers come and go --- */
@@ -142,9 +113,9 @@ announce(struct master *m, struct hs_view routes)
     int err = 0;
 
     hs_buf_init(&b, 64 * 1024);
-    for (size_t i = 0; i < m->nsockets && err == 0; i++) {
-        const char *address = m->sockets[i].address;
-        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", m->sockets[i].tcp ? "http://" : "", address, m->sockets[i].tcp ? "/" : "");
+    for (size_t i = 0; i < m->startup.nsockets && err == 0; i++) {
+        const struct hs_listen_socket *l = &m->startup.sockets[i];
+        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", l->tcp ? "http://" : "", l->address, l->tcp ? "/" : "");
     }
     hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%.*s %s) with %zu %s at %.*s", httpsrv_version(), m->path, (int)routes.n, routes.p,
            hs_view_eq(routes, HS_VIEW("1")) ? "route" : "routes", m->nslots, m->nslots == 1 ? "worker" : "workers", (int)b.len,
@@ -179,6 +150,7 @@ worker_is_ready(struct slot *s, struct hs_view routes)
     if (!m->announced && all_are_ready(m)) {
         m->announced = true;
         announce(m, routes);
+        master_upgrade_ready(m);
         if (m->reload.wanted) {
             master_reload_begin(m);
         }
@@ -306,6 +278,7 @@ reap(struct master *m)
         }
     }
     master_reload_reap(m);
+    master_upgrade_reap(m);
 }
 
 /* Workers whose loop has stood still for too long, and have not ended by themselves; and those that do not end when told to. */
@@ -382,7 +355,13 @@ reload(void *arg)
     master_reload_begin(arg);
 }
 
-static const struct hs_process_calls process_calls = { is_stopping, drain, stop_at_once, reload };
+static void
+upgrade(void *arg)
+{
+    master_upgrade_begin(arg);
+}
+
+static const struct hs_process_calls process_calls = { is_stopping, drain, stop_at_once, reload, upgrade };
 
 static int
 watch_signals(struct master *m)
@@ -403,6 +382,8 @@ free_loop(struct master *m)
     }
     hs_process_unwatch(m->process);
     master_reload_end(m);
+    master_upgrade_end(m);
+    hs_notify_unwatch();
     hs_timer_cancel(&m->look);
     hs_timer_cancel(&m->close_later);
     for (size_t i = 0; i < m->nslots; i++) {
@@ -430,10 +411,12 @@ master_leave(struct master *m)
     if (err != 0) {
         return err;
     }
-    m->reload.trial = 0; /* the master's to kill */
-    for (size_t i = 0; i < m->nsockets; i++) {
-        m->sockets[i].file.path[0] = '\0'; /* and to remove */
+    m->reload.trial = m->upgrade.child = 0; /* the master's to kill */
+    for (size_t i = 0; i < m->startup.nsockets; i++) {
+        m->startup.sockets[i].file.path[0] = '\0'; /* and to remove */
     }
+    hs_pid_file_forget(&m->startup.pid_file);
+    hs_notify_end();
     free_ipcs(m); /* first: nobody can be told anything from here */
     master_control_leave(m);
     free_loop(m);
@@ -448,8 +431,8 @@ be_worker(struct master *m, size_t index, int channel)
         .index = index,
         .settings = m->settings,
         .path = m->path,
-        .sockets = m->sockets,
-        .nsockets = m->nsockets,
+        .sockets = m->startup.sockets,
+        .nsockets = m->startup.nsockets,
         .workers = m->nslots,
         .page = m->page,
         .quota = m->quota,
@@ -537,6 +520,7 @@ supervise(struct master *m)
         if (master_reload_fork(m)) {
             return;
         }
+        master_upgrade_fork(m);
         if ((!m->draining || count_workers(m) != 0) && hs_loop_turn(m->loop, true) != 0) {
             hs_log(HS_LOG_ERROR, "the event loop failed");
             m->status = HS_EXIT_FAILED;
@@ -552,9 +536,6 @@ make(struct master *m)
     m->slots = calloc(m->nslots, sizeof *m->slots);
     int err = m->slots != NULL ? hs_page_new(m->nslots, &m->page) : ENOMEM;
     if (err == 0) {
-        err = hs_quota_new(m->nslots, m->settings->listen.n + 1, &m->quota);
-    }
-    if (err == 0) {
         err = hs_loop_new(NULL, &m->loop);
     }
     if (err != 0) {
@@ -563,6 +544,7 @@ make(struct master *m)
     hs_timer_init(&m->look, m->loop, on_look, m);
     hs_timer_init(&m->close_later, m->loop, on_close_later, m);
     master_reload_init(m);
+    master_upgrade_init(m);
     for (size_t i = 0; i < m->nslots; i++) {
         m->slots[i] = (struct slot){ .m = m, .index = i };
         hs_timer_init(&m->slots[i].again, m->loop, on_again, &m->slots[i]);
@@ -584,6 +566,24 @@ unmake(struct master *m)
     free(m->slots);
 }
 
+/* What comes before the first worker. 0; an errno value, which has been complained about. */
+static int
+begin(struct master *m)
+{
+    int err = hs_startup_begin(&m->startup, m->settings, m->nslots);
+
+    if (err == 0) {
+        err = hs_quota_new(m->nslots, m->startup.nsockets + 1, &m->quota);
+    }
+    if (err == 0) {
+        err = hs_notify_watch(m->loop);
+    }
+    if (err == ENOMEM) {
+        hs_command_complain("out of memory");
+    }
+    return err != 0 ? err : m->startup.predecessor >= 0 ? master_upgrade_join(m) : master_control_open(m);
+}
+
 int
 hs_master_run(const struct hs_settings *settings, const char *path)
 {
@@ -597,12 +597,12 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     } else if (hs_secret() == NULL) { /* made here, so that all workers have the same */
         hs_command_complain("cannot start: no random bytes are to be had");
         m.status = HS_EXIT_FAILED;
-    } else if (open_sockets(&m) != 0 || master_control_open(&m) != 0) {
+    } else if (begin(&m) != 0) {
         m.status = HS_EXIT_FAILED;
     } else {
         supervise(&m);
     }
-    close_sockets(&m, getpid() == self);
+    hs_startup_end(&m.startup, getpid() == self && !m.upgrade.handed_over);
     unmake(&m);
     return m.status;
 }

@@ -258,8 +258,8 @@ command_status(struct master *m, struct hs_control_call *call)
 
     hs_control_printf(call, HS_CONTROL_OUT, "version %s\npid %ld\nstate %s\n", httpsrv_version(), (long)getpid(),
                       m->draining ? "draining" : m->announced ? "serving" : "starting");
-    for (size_t i = 0; i < m->nsockets; i++) {
-        hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", m->sockets[i].address);
+    for (size_t i = 0; i < m->startup.nsockets; i++) {
+        hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", m->startup.sockets[i].address);
     }
     hs_control_printf(call, HS_CONTROL_OUT, "connections %" PRIu64 "\nrequests %" PRIu64 "\n", hs_page_total(m->page, HS_COUNT_OPEN_CONNECTIONS),
                       hs_page_total(m->page, HS_COUNT_OPEN_REQUESTS));
@@ -377,6 +377,14 @@ master_control_open(struct master *m)
         hs_command_complain("%s", why);
     }
     return err;
+}
+
+void
+master_control_retire(struct master *m)
+{
+    if (m->control != NULL && m->control->socket != NULL) {
+        hs_control_retire(m->control->socket);
+    }
 }
 
 void

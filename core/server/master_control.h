@@ -13,6 +13,8 @@ struct slot;
 
 /* Opens the socket. 0; an errno value, which has been complained about. */
 int master_control_open(struct master *m);
+/* A successor has a socket of its own: only what has begun is still carried out. */
+void master_control_retire(struct master *m);
 /* Closes it, and the connections of commands that are being carried out, of which nobody hears any more. */
 void master_control_close(struct master *m);
 /* The same in a child after fork(2), where all that was the master's stays untouched. */

@@ -1,5 +1,5 @@
-/* master_int.h - the inside of a master, for the files that it is made of: master.c, which keeps workers alive, and master_reload.c, which has them
- * load scripts anew. Main thread. */
+/* master_int.h - the inside of a master, for the files that it is made of: master.c, which keeps workers alive, master_reload.c, which has them
+ * load scripts anew, and master_upgrade.c, which puts another master in its place. Main thread. */
 #ifndef HS_SERVER_MASTER_INT_H
 #define HS_SERVER_MASTER_INT_H
 
@@ -9,6 +9,7 @@
 #include "server/master_control.h"
 #include "server/message.h"
 #include "server/process.h"
+#include "server/startup.h"
 #include "server/worker.h"
 
 struct slot {
@@ -40,20 +41,31 @@ struct master_reload {
     struct hs_control_call *call; /* who waits for the end; NULL: nobody */
 };
 
+/* The master that is to replace this one, or the one that this one is to replace. */
+struct master_upgrade {
+    bool due;          /* the successor is to be forked */
+    pid_t child;       /* it, while it has not taken over; 0: none */
+    struct hs_ipc *ipc;
+    struct hs_timer late;
+    bool given_up;     /* it has been killed */
+    bool joining;      /* this one is a successor that has not taken over */
+    bool handed_over;  /* this one has been replaced */
+};
+
 struct master {
     const struct hs_settings *settings;
     const char *path;
     struct hs_loop *loop;
     struct hs_page *page;
     struct hs_quota *quota;
-    struct hs_listen_socket *sockets;
-    size_t nsockets;
+    struct hs_startup startup;
     struct slot *slots;
     size_t nslots;
     struct event *child; /* SIGCHLD */
     struct hs_process *process;
     struct hs_timer look, close_later;
     struct master_reload reload;
+    struct master_upgrade upgrade;
     struct hs_master_control *control; /* NULL: closed */
     bool serving; /* the first worker has been ready */
     bool announced, draining, at_once, killed;
@@ -83,5 +95,22 @@ void master_reload_reap(struct master *m);
 void master_reload_answer(struct slot *s, bool prepared, const struct hs_view *why);
 /* The master stops, or is in a child: nothing more is loaded. */
 void master_reload_end(struct master *m);
+
+/* --- master_upgrade.c --- */
+void master_upgrade_init(struct master *m);
+/* USR2 has come: the program is started anew, on the same sockets. */
+void master_upgrade_begin(struct master *m);
+/* Forks it when it is due. Outside of turns. */
+void master_upgrade_fork(struct master *m);
+/* A child that is no worker has ended. */
+void master_upgrade_reap(struct master *m);
+/* This master stops, or fails: its successor, if it has not taken over, is not to live. */
+void master_upgrade_cancel(struct master *m);
+/* This master is a successor: it talks to its predecessor from now on. 0; an errno value, which has been complained about. */
+int master_upgrade_join(struct master *m);
+/* All workers serve. A successor opens what only one can have, and asks for its place. */
+void master_upgrade_ready(struct master *m);
+/* The master ends, or is in a child. */
+void master_upgrade_end(struct master *m);
 
 #endif

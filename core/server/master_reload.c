@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/command.h"
 #include "server/master_int.h"
+#include "server/notify.h"
 
 #define GRACE (5 * HS_SEC) /* beyond load-timeout, which those who load keep by themselves */
 
@@ -43,6 +44,7 @@ finish(struct master *m, bool well)
 
     hs_timer_cancel(&r->late);
     r->state = RELOAD_NONE;
+    hs_notify("READY=1\nSTATUS=%s", well ? "serves" : "serves; the last reload has failed");
     answer(m, well);
     if (r->wanted && !m->draining) {
         r->wanted = false;
@@ -221,6 +223,7 @@ master_reload_begin(struct master *m)
     }
     r->state = RELOAD_TRIAL;
     r->trial_due = true;
+    hs_notify_reloading();
 }
 
 static void

@@ -1,4 +1,4 @@
-/* message.h - what the master and a worker say to each other over their channel. */
+/* message.h - what the master and a worker, or a master and its successor, say to each other over their channel. */
 #ifndef HS_SERVER_MESSAGE_H
 #define HS_SERVER_MESSAGE_H
 
@@ -11,6 +11,7 @@ enum hs_message {
     HS_MESSAGE_ABANDON,   /* what was prepared is dropped */
     HS_MESSAGE_COMMAND,   /* carry out a control command; number: which; text: its words, each with a NUL behind it */
     HS_MESSAGE_CANCEL,    /* whoever gave that command is gone */
+    HS_MESSAGE_RELEASE,   /* as DRAIN, but others have the sockets: who waits in their queues is theirs */
 
     /* from a worker */
     HS_MESSAGE_READY = 64, /* it serves; text: how many routes, as a decimal number */
@@ -19,6 +20,11 @@ enum hs_message {
     HS_MESSAGE_UNPREPARED, /* they could not be; text: why. Nothing has changed */
     HS_MESSAGE_OUTPUT,     /* of a command; text: 'O' or 'E', then what it has written */
     HS_MESSAGE_ENDED,      /* a command is over; text: its exit status, one byte */
+
+    /* to the master that is to replace the sender, which answers with READY or FAILED */
+    HS_MESSAGE_SOCKET = 128, /* number: a descriptor that it has inherited; text: its key (inherited.h) */
+    HS_MESSAGE_SOCKETS_END,  /* these were all */
+    HS_MESSAGE_TAKE_OVER,    /* it is the master now */
 };
 
 #endif

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/notify.h"
 #include "server/server_int.h"
 
-enum { N_SIGNALS = 3 };
-static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
+enum { N_SIGNALS = 4 };
+static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
 
 struct hs_process {
     const struct hs_process_calls *calls;
@@ -98,6 +99,16 @@ on_hangup(struct hs_process *p)
 }
 
 static void
+upgrade(struct hs_process *p)
+{
+    if (p->calls->upgrade != NULL) {
+        p->calls->upgrade(p->arg);
+    } else {
+        hs_log(HS_LOG_WARN, "SIGUSR2: a server without workers cannot be replaced while it runs");
+    }
+}
+
+static void
 on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct hs_process *p = arg;
@@ -105,6 +116,8 @@ on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (number == SIGHUP) {
         on_hangup(p);
+    } else if (number == SIGUSR2) {
+        upgrade(p);
     } else if (p->calls->stopping(p->arg)) {
         p->calls->stop(p->arg);
     } else {
@@ -179,6 +192,8 @@ drain_server(void *server, const char *why)
 {
     size_t connections, requests;
 
+    hs_notify("STOPPING=1\nSTATUS=finishes what runs");
+
     hs_server_live(server, &connections, &requests);
     if (connections != 0) {
         hs_log(HS_LOG_NOTICE, "%s: stopping when all connections (%zu) have ended, or after drain-timeout; a second signal stops at once",
@@ -196,9 +211,11 @@ stop_server(void *server)
 static void
 reload_server(void *server)
 {
+    hs_notify_reloading();
     if (httpsrv_server_reload(server) != 0) {
+        hs_notify("READY=1");
         hs_log(HS_LOG_NOTICE, "SIGHUP: no reload: %s", httpsrv_server_error(server));
     }
 }
 
-const struct hs_process_calls hs_process_server = { server_is_stopping, drain_server, stop_server, reload_server };
+const struct hs_process_calls hs_process_server = { server_is_stopping, drain_server, stop_server, reload_server, NULL };

@@ -17,11 +17,12 @@ struct hs_process_calls {
     void (*drain)(void *arg, const char *why);   /* finish what runs, then stop; why: "SIGTERM". Not while it is stopping */
     void (*stop)(void *arg);                     /* at once; a second signal asks for it */
     void (*reload)(void *arg);
+    void (*upgrade)(void *arg); /* start the program anew in place of this one; NULL: it cannot be */
 };
 /* For a struct httpsrv_server, which is their arg, and has been started. */
 extern const struct hs_process_calls hs_process_server;
 
-/* From now on TERM and INT drain, a second one of them stops at once, and HUP reloads. When stdin or stderr is a terminal and that goes away, or when HUP comes
+/* From now on TERM and INT drain, a second one of them stops at once, HUP reloads, and USR2 upgrades. When stdin or stderr is a terminal and that goes away, or when HUP comes
  * because the controlling terminal has gone, it is a drain too, unless HUP was ignored when the process started (nohup(1)). 0 or ENOMEM. */
 int hs_process_watch(struct hs_loop *loop, const struct hs_process_calls *calls, void *arg, struct hs_process **out);
 /* Back to before. NULL is ignored. */

@@ -90,6 +90,9 @@ httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value
     if (which->type == HS_SETTING_WORKERS && strcmp(value, "0") != 0) {
         return server_fail(s, EINVAL, "workers: must be 0: a server inside a program is one process");
     }
+    if (hs_setting_is_process(which)) {
+        return server_fail(s, EINVAL, "%s: is for the command httpsrv serve; a process is its program's", which->name);
+    }
     err = hs_setting_set(&s->settings, which, value, HS_SOURCE_COMMAND, why, sizeof why);
     return err != 0 ? server_fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
 }
@@ -448,6 +451,13 @@ hs_server_share_quota(struct httpsrv_server *s, struct hs_quota *quota, size_t w
 {
     s->entrance.gates.quota = quota;
     s->entrance.gates.worker = worker;
+}
+
+void
+hs_server_release(struct httpsrv_server *s)
+{
+    s->released = true;
+    httpsrv_server_stop(s, 0);
 }
 
 struct hs_listeners *

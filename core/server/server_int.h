@@ -35,6 +35,8 @@ void hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg
 void hs_server_decide_reload(struct httpsrv_server *s, bool take_over);
 /* The Lua state that serves now; NULL: there is none, or it is still being loaded. Borrowed until the loop turns. */
 struct hs_lua_runtime *hs_server_runtime(struct httpsrv_server *s);
+/* As httpsrv_server_stop, not at once, but others have the same sockets: who waits in their queues is left to them. */
+void hs_server_release(struct httpsrv_server *s);
 /* Registrations of the current generation. */
 size_t hs_server_routes(struct httpsrv_server *s);
 /* Generations that live, the current one included. */

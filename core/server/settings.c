@@ -35,6 +35,10 @@ static const struct hs_setting table[] = {
     { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
     { "control", HS_SETTING_PATH, AT(control), 0, 0, false, true, NULL, "PATH",
       "listen for httpsrv ctl at this unix socket, in a directory of one's own; none: not at all" },
+    { "user", HS_SETTING_NAME, AT(user), 0, 0, false, true, NULL, "NAME",
+      "run as this user, with its groups, once sockets and files have been opened" },
+    { "group", HS_SETTING_NAME, AT(group), 0, 0, false, true, NULL, "NAME", "and as this group; without it the user's own" },
+    { "pid-file", HS_SETTING_PATH, AT(pid_file), 0, 0, false, true, NULL, "PATH", "write the process's number to this file" },
     { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
@@ -114,7 +118,7 @@ string_of(const struct hs_settings *s, const struct hs_setting *which)
 static bool
 is_string(const struct hs_setting *which)
 {
-    return which->type == HS_SETTING_FILE || which->type == HS_SETTING_PATH;
+    return which->type == HS_SETTING_FILE || which->type == HS_SETTING_PATH || which->type == HS_SETTING_NAME;
 }
 
 /* --- names --- */
@@ -188,6 +192,12 @@ bool
 hs_setting_is_list(const struct hs_setting *which)
 {
     return which->type == HS_SETTING_ADDRESSES || which->type == HS_SETTING_NETWORKS || which->type == HS_SETTING_FILES;
+}
+
+bool
+hs_setting_is_process(const struct hs_setting *which)
+{
+    return which->offset == AT(user) || which->offset == AT(group) || which->offset == AT(pid_file);
 }
 
 const struct hs_setting *
@@ -330,6 +340,7 @@ parse_number(const struct hs_setting *which, const char *text, int64_t *out)
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
     case HS_SETTING_PATH:
+    case HS_SETTING_NAME:
         break;
     }
     return false;
@@ -386,6 +397,7 @@ format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
     case HS_SETTING_FILES:
     case HS_SETTING_FILE:
     case HS_SETTING_PATH:
+    case HS_SETTING_NAME:
         break;
     }
     return snprintf(dst, size, "%" PRId64, v);
@@ -429,6 +441,7 @@ describe(const struct hs_setting *which, char *why, size_t size)
         [HS_SETTING_FILES] = "a file name",
         [HS_SETTING_FILE] = "a file name",
         [HS_SETTING_PATH] = "a path, or none",
+        [HS_SETTING_NAME] = "a name, or a number",
     };
     char min[40], max[40];
 
@@ -680,5 +693,8 @@ hs_settings_fini(struct hs_settings *s)
     list_clear(&s->trusted);
     free(s->config);
     free(s->control);
-    s->config = s->control = NULL;
+    free(s->user);
+    free(s->group);
+    free(s->pid_file);
+    s->config = s->control = s->user = s->group = s->pid_file = NULL;
 }

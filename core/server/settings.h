@@ -21,6 +21,7 @@ enum hs_setting_type {
     HS_SETTING_FILES,     /* a list */
     HS_SETTING_FILE,      /* read at start */
     HS_SETTING_PATH,      /* of something that is made */
+    HS_SETTING_NAME,      /* of a user or group, or its number */
 };
 
 /* Who set a value; a weaker source does not change what a stronger one has set. */
@@ -48,6 +49,7 @@ enum { HS_SETTINGS_MAX = 80 };
 struct hs_settings {
     struct hs_setting_list listen, module, allow, deny, trusted;
     char *config; /* NULL: DIR/config.lua, where there is one */
+    char *user, *group, *pid_file; /* NULL: not asked for */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
     int64_t workers, dev, log_level, watchdog;
     int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;
@@ -72,6 +74,8 @@ const struct hs_setting *hs_setting_at(size_t i);
 const struct hs_setting *hs_setting_find(const char *name);
 /* Whether it holds several values: each that is set is added. */
 bool hs_setting_is_list(const struct hs_setting *which);
+/* Whether it is about the process, which belongs to the command alone: a server in a program has no say in that. */
+bool hs_setting_is_process(const struct hs_setting *which);
 /* The setting whose name is most like an unknown one; NULL when none is like it. */
 const struct hs_setting *hs_setting_like(const char *name);
 

@@ -9,6 +9,7 @@
 #include <libgen.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +20,14 @@
 #include "base/log.h"
 
 enum { LOCK_TRIES = 200, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
+
+static bool succeeding;
+
+void
+hs_unix_succeed(void)
+{
+    succeeding = true;
+}
 
 /* Locks the directory of path. A descriptor to close; -1 when there is no lock to be had: others use the directory's lock for other ends. */
 static int
@@ -74,6 +83,24 @@ try_bind(int fd, const struct sockaddr_un *address, socklen_t len)
     return bind(fd, (const struct sockaddr *)address, len) == 0 ? 0 : errno;
 }
 
+/* Binds beside a socket that is in use, and puts the new one in its place: at every moment somebody answers there. */
+static int
+replace(int fd, const char *path)
+{
+    struct sockaddr_un beside = { .sun_family = AF_UNIX };
+
+    int n = snprintf(beside.sun_path, sizeof beside.sun_path, "%s.%ld", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof beside.sun_path) {
+        return ENAMETOOLONG;
+    }
+    int err = try_bind(fd, &beside, sizeof beside);
+    if (err == 0 && rename(beside.sun_path, path) != 0) {
+        err = errno;
+        (void)unlink(beside.sun_path);
+    }
+    return err;
+}
+
 /* Binds fd to a path, in place of a dead socket if need be. */
 static int
 bind_path(int fd, const struct sockaddr_un *address, socklen_t len, const char *path)
@@ -84,6 +111,9 @@ bind_path(int fd, const struct sockaddr_un *address, socklen_t len, const char *
         return err;
     }
     err = check_stale(address, len, path);
+    if (err == EADDRINUSE && succeeding) {
+        return replace(fd, path);
+    }
     if (err == 0) {
         if (unlink(path) != 0 && errno != ENOENT) {
             return errno;

@@ -117,6 +117,10 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         atomic_store(&w->slot->state, HS_WORKER_DRAINING);
         httpsrv_server_stop(w->server, 0);
         break;
+    case HS_MESSAGE_RELEASE:
+        atomic_store(&w->slot->state, HS_WORKER_DRAINING);
+        hs_server_release(w->server);
+        break;
     case HS_MESSAGE_STOP:
         httpsrv_server_stop(w->server, 1);
         break;

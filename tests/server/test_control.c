@@ -374,6 +374,24 @@ tells_that_the_client_is_gone(void **state)
 }
 
 static void
+a_retired_one_ends_what_has_begun(void **state)
+{
+    (void)state;
+    begin();
+    int fd = ASK("hold");
+    hs_control_retire(control);
+    assert_int_equal(access(path, F_OK), -1);
+    hs_control_retire(control); /* nothing more to do */
+    turn();
+    hs_control_printf(held, HS_CONTROL_OUT, "late");
+    hs_control_end(held, 3);
+    turn();
+    assert_string_equal(answer(fd), "OlateX3.");
+    (void)close(fd);
+    assert_int_equal(hs_control_connections(control), 0);
+}
+
+static void
 output_waits_for_the_client(void **state)
 {
     (void)state;
@@ -557,6 +575,7 @@ main(void)
         TEST(refuses_what_is_no_request),
         TEST(waits_so_long_for_a_request),
         TEST(tells_that_the_client_is_gone),
+        TEST(a_retired_one_ends_what_has_begun),
         TEST(output_waits_for_the_client),
         TEST(a_client_that_does_not_read_is_cut_off),
         TEST(so_many_at_a_time),

@@ -81,6 +81,59 @@ world_free(struct world *w)
 }
 
 static void
+before_there_is_a_loop_messages_are_read_by_hand(void **state)
+{
+    (void)state;
+    int fds[2];
+    uint32_t type, number;
+    char text[8];
+    assert_int_equal(hs_ipc_pair(fds), 0);
+    assert_int_equal(hs_ipc_read(fds[1], 0, &type, &number, text, sizeof text), ETIMEDOUT);
+    assert_int_equal(hs_ipc_write(fds[0], 5, 77, HS_VIEW("hello")), 0);
+    assert_int_equal(hs_ipc_write(fds[0], 6, 78, HS_VIEW("1234567")), 0);
+    assert_int_equal(hs_ipc_write(fds[0], 7, 79, HS_VIEW("12345678")), 0);
+    assert_int_equal(hs_ipc_read(fds[1], 1000, &type, &number, text, sizeof text), 0);
+    assert_int_equal(type, 5);
+    assert_int_equal(number, 77);
+    assert_string_equal(text, "hello");
+    assert_int_equal(hs_ipc_read(fds[1], 1000, &type, &number, text, sizeof text), 0);
+    assert_string_equal(text, "1234567");
+    assert_int_equal(hs_ipc_read(fds[1], 1000, &type, &number, text, sizeof text), EMSGSIZE); /* no room for the NUL */
+    assert_int_equal(send(fds[0], "abc", 3, 0), 3);
+    assert_int_equal(hs_ipc_read(fds[1], 1000, &type, &number, text, sizeof text), EMSGSIZE);
+    int err = 0;
+    for (int i = 0; i < 100000 && err == 0; i++) {
+        err = hs_ipc_write(fds[0], 1, 1, HS_VIEW("more and more"));
+    }
+    assert_int_equal(err, EAGAIN);
+    (void)close(fds[0]);
+    while ((err = hs_ipc_read(fds[1], 1000, &type, &number, text, sizeof text)) == EMSGSIZE) {
+    }
+    assert_int_equal(err, EPIPE);
+    (void)close(fds[1]);
+}
+
+static void
+last_words_are_delivered_without_a_turn(void **state)
+{
+    (void)state;
+    struct world w;
+    world_new(&w);
+    assert_int_equal(hs_ipc_write(w.fd, 9, 1, HS_VIEW("a")), 0);
+    assert_int_equal(hs_ipc_write(w.fd, 9, 2, HS_VIEW("b")), 0);
+    hs_ipc_deliver(w.a.ipc);
+    assert_int_equal(w.a.messages, 2);
+    assert_int_equal(w.a.number, 2);
+    hs_ipc_deliver(w.a.ipc);
+    assert_int_equal(w.a.messages, 2);
+    (void)close(w.fd);
+    hs_ipc_deliver(w.a.ipc);
+    hs_ipc_deliver(w.a.ipc);
+    w.fd = -1;
+    world_free(&w);
+}
+
+static void
 messages_arrive_whole_and_in_order(void **state)
 {
     (void)state;
@@ -234,6 +287,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(before_there_is_a_loop_messages_are_read_by_hand),
+        cmocka_unit_test(last_words_are_delivered_without_a_turn),
         cmocka_unit_test(messages_arrive_whole_and_in_order),
         cmocka_unit_test(what_the_kernel_does_not_take_waits_up_to_a_limit),
         cmocka_unit_test(the_other_sides_end_is_told_once),

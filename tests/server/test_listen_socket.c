@@ -165,6 +165,47 @@ a_unix_socket_is_one_lane_with_a_file(void **state)
 }
 
 static void
+sockets_that_were_open_are_taken(void **state)
+{
+    (void)state;
+    struct hs_listen_socket s, taken;
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0,defer=none", 2, 16, &s), 0);
+    int *fds = calloc(2, sizeof *fds);
+    assert_non_null(fds);
+    fds[0] = dup(s.fds[0]);
+    fds[1] = dup(s.fds[1]);
+    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0); /* as systemd has them */
+    assert_int_equal(hs_listen_socket_take("fd:web,probe=77,max-connections=3", fds, 2, &taken), 0);
+    assert_string_equal(taken.address, s.address);
+    assert_true(taken.tcp && taken.lanes == 2);
+    assert_int_equal(taken.options.max_connections, 3);
+    assert_true((fcntl(taken.fds[0], F_GETFL) & O_NONBLOCK) != 0 && (fcntl(taken.fds[0], F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(option(taken.fds[1], IPPROTO_TCP, TCP_KEEPIDLE), 77);
+    assert_string_equal(taken.file.path, "");
+    hs_listen_socket_close(&taken, true);
+    hs_listen_socket_close(&s, true);
+}
+
+static void
+what_does_not_listen_for_streams_is_not(void **state)
+{
+    (void)state;
+    struct hs_listen_socket taken;
+    int bad[4] = { socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0), open("/dev/null", O_RDONLY), socket(AF_NETLINK, SOCK_RAW, 0) };
+    for (size_t i = 0; i < 4; i++) {
+        int *fds = calloc(1, sizeof *fds);
+        assert_non_null(fds);
+        fds[0] = bad[i];
+        assert_int_not_equal(hs_listen_socket_take("fd:web", fds, 1, &taken), 0);
+        assert_int_equal(fcntl(bad[i], F_GETFD), -1); /* closed */
+    }
+    int *fds = calloc(1, sizeof *fds);
+    assert_non_null(fds);
+    fds[0] = open("/dev/null", O_RDONLY);
+    assert_int_equal(hs_listen_socket_take("nonsense", fds, 1, &taken), EINVAL);
+}
+
+static void
 errors_are_explained(void **state)
 {
     (void)state;
@@ -192,6 +233,8 @@ main(void)
         cmocka_unit_test(lanes_share_one_address),
         cmocka_unit_test(ruling_22_an_address_in_use_is_an_error_shared_or_not),
         cmocka_unit_test(a_unix_socket_is_one_lane_with_a_file),
+        cmocka_unit_test(sockets_that_were_open_are_taken),
+        cmocka_unit_test(what_does_not_listen_for_streams_is_not),
         cmocka_unit_test(errors_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,37 @@ errors_of_the_path(void **state)
     hs_unix_remove(&file);
 }
 
+/* The last one: from then on it holds for the process. */
+static void
+a_successor_replaces_a_live_socket(void **state)
+{
+    (void)state;
+    struct hs_unix_file first, second;
+    struct stat st;
+    int old = new_socket(SOCK_STREAM), next = new_socket(SOCK_STREAM);
+    assert_int_equal(try_listen(old, &first), 0);
+    assert_int_equal(try_listen(next, &second), EADDRINUSE);
+    hs_unix_succeed();
+    assert_int_equal(hs_unix_listen(next, &address, sizeof address, 5, 0640, &second), 0);
+    assert_true(answers());
+    assert_int_equal(stat(PATH, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    hs_unix_remove(&first); /* not its own any more */
+    (void)close(old);
+    assert_true(answers());
+    hs_unix_remove(&second);
+    assert_false(exists());
+    (void)close(next);
+    /* what is no socket is left alone all the same */
+    int fd = open(PATH, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    next = new_socket(SOCK_STREAM);
+    assert_int_equal(try_listen(next, &second), EEXIST);
+    (void)close(next);
+    assert_int_equal(unlink(PATH), 0);
+}
+
 int
 main(void)
 {
@@ -234,6 +265,7 @@ main(void)
         cmocka_unit_test(only_its_own_file_is_removed),
         cmocka_unit_test(abstract_names_have_no_file),
         cmocka_unit_test(errors_of_the_path),
+        cmocka_unit_test(a_successor_replaces_a_live_socket),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -55,13 +55,15 @@ def wait_until(condition, seconds=30, pause=0.01):
 class Server:
     """httpsrv serve, in a directory of its own. An option or an address may hold {work}."""
 
-    def __init__(self, work, *options, script=HELLO, workers=0, listen=("127.0.0.1:0",), popen=None, wait=True, command=None):
+    def __init__(self, work, *options, script=HELLO, workers=0, listen=("127.0.0.1:0",), popen=None, wait=True, command=None, control=True):
         self.work, self.app, self.log_path = work, os.path.join(work, "app"), os.path.join(work, "log")
         os.makedirs(self.app, exist_ok=True)
         self.write("a.lua", script)
         words = [w.format(work=work) for a in listen for w in ("--listen", a)] + [o.format(work=work) for o in options]
-        self.argv = [*(command or [HTTPSRV]), "serve", self.app, "--workers", str(workers), "--control", os.path.join(work, "control"), *words]
+        self.argv = [*(command or [HTTPSRV]), "serve", self.app, "--workers", str(workers), "--control",
+                     os.path.join(work, "control") if control else "none", *words]
         with open(self.log_path, "a", encoding="utf-8") as log:
+            self.begun = os.fstat(log.fileno()).st_size # what is before is of former ones
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=work, **(popen or {}))
         self.pid = self.process.pid
         if wait:
@@ -75,6 +77,7 @@ class Server:
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            f.seek(self.begun)
             return f.read()
 
     def wait_for(self, text, after=0, seconds=60):

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""upgrade.py - USR2: the program is replaced while it serves, again and again, and nobody notices; and when the new one fails, nothing has changed.
+timeout: 240"""
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from load import Clients, tcp  # noqa: E402
+from serving import HELLO, HTTPSRV, Server, ask, check, place, read_answer, request, run_tests, wait_until  # noqa: E402
+
+TIMES = 10
+
+
+class Replaced(Server):
+    """A server from a file of its own, which can be replaced."""
+
+    def __init__(self, work, *options, **more):
+        self.bin = os.path.join(work, "bin")
+        os.makedirs(self.bin)
+        shutil.copy(HTTPSRV, self.bin + "/httpsrv")
+        super().__init__(work, "--pid-file", "{work}/pid", *options, command=[self.bin + "/httpsrv"], **more)
+        self.masters = [self.pid]
+
+    def replace(self, source=HTTPSRV):
+        shutil.copy(source, self.bin + "/new")
+        os.chmod(self.bin + "/new", 0o755)
+        os.replace(self.bin + "/new", self.bin + "/httpsrv")
+
+    def current(self):
+        with open(self.work + "/pid", encoding="ascii") as f:
+            text = f.read()
+        return int(text) if text.endswith("\n") else 0
+
+    def upgrade(self, seconds=60):
+        """Whether a new master has taken over."""
+        before = self.current()
+        os.kill(before, signal.SIGUSR2)
+        if not wait_until(lambda: self.current() not in (0, before), seconds):
+            return False
+        self.masters.append(self.current())
+        return True
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(2):
+                os.kill(self.current(), signal.SIGTERM)
+                time.sleep(0.05)
+        wait_until(lambda: not alive(self.masters[-1]))
+        status = super().stop()
+        for pid in self.masters:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+                check("every master ends", False, pid)
+        return status
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def replaced(*options, **more):
+    with place() as work:
+        server = Replaced(work, *options, **more)
+        try:
+            yield server
+        finally:
+            status = server.stop()
+            check("the first master has ended well", status == 0 and "Sanitizer" not in server.log(), status)
+            if os.environ.get("KEEP_LOG"):
+                print(server.log(), file=sys.stderr)
+
+
+def test_under_load():
+    with replaced(workers=2, listen=("127.0.0.1:0", "unix:{work}/socket")) as server:
+        port = server.ports()[0]
+        with Clients(tcp(port), kept=32, new=32, pause=0.005) as clients, Clients(server.connect_unix, kept=2, new=2, pause=0.01) as local:
+            well = 0
+            for i in range(TIMES):
+                time.sleep(0.2)
+                server.write("a.lua", HELLO.replace('"hello"', f'"hello {i}"'))
+                server.replace()
+                well += server.upgrade()
+            time.sleep(0.3)
+            with server.connect(port) as s:
+                got = ask(s)
+        check(f"the program is replaced {TIMES} times", well == TIMES and len(set(server.masters)) == TIMES + 1, well)
+        check("the last one serves", got is not None and got[1] == f"hello {TIMES - 1}".encode(), got)
+        check("no request fails", clients.failures() == 0 and clients.answered > 500, str(clients))
+        check("nor on a unix socket", local.failures() == 0 and local.answered > 50, str(local))
+        check("the former ones end", wait_until(lambda: not any(map(alive, server.masters[:-1])), 40), [alive(p) for p in server.masters])
+        check("the unix socket is there still", os.path.exists(server.work + "/socket"))
+
+
+def test_what_is_handed_on():
+    with replaced(workers=2) as server:
+        idle, slow = server.connect(), server.connect()
+        check("an idle connection", ask(idle)[1] == b"hello")
+        slow.sendall(request()[:20])
+        first = server.pid
+        check("an upgrade", server.upgrade())
+        check("the control socket is the new one's", f"pid {server.current()}\n" in server.ctl("status").stdout)
+        check("the former one waits for its connections", alive(first))
+        slow.sendall(request()[20:])
+        got = read_answer(slow)
+        check("half a request is answered, and the connection closed", got is not None and got[1] == b"hello" and b"Connection: close" in got[0], got)
+        got = ask(idle)
+        check("ruling 23: a request on an idle connection is answered, and the connection closed", got is not None and b"Connection: close" in got[0], got)
+        check("then it ends", wait_until(lambda: not alive(first)))
+        check("the control socket stays", server.ctl("status").returncode == 0)
+        check("reload through it", server.ctl("reload").returncode == 0)
+        os.kill(server.workers(server.current())[0], signal.SIGKILL)
+        check("a worker that dies is replaced", wait_until(lambda: len(server.workers(server.current())) == 2))
+        check("stop through it", server.ctl("stop").returncode == 0 and wait_until(lambda: not alive(server.masters[-1])))
+        check("the control socket and the file of the pid are gone", not os.path.exists(server.work + "/control") and not os.path.exists(server.work + "/pid"))
+        with open(server.work + "/pid", "w", encoding="ascii") as f:
+            f.write(f"{server.masters[-1]}\n")  # for the clean-up
+
+
+def test_who_waits_is_not_lost():
+    # Connections that nobody has accepted yet when the old one stops accepting: its workers stand still.
+    with replaced(workers=2) as server:
+        port = server.ports()[0]
+        for pid in server.workers():
+            os.kill(pid, signal.SIGSTOP)
+        waiting = [server.connect(port) for _ in range(30)]
+        for s in waiting:
+            s.sendall(request())
+        old = server.workers()
+        well = server.upgrade()
+        answered = sum((got := read_answer(s)) is not None and got[1] == b"hello" for s in waiting)
+        check("connections in the queues are the new one's", well and answered == 30, answered)
+        for pid in old:
+            os.kill(pid, signal.SIGCONT)
+        for s in waiting:
+            s.close()
+
+
+def test_failures():
+    with replaced("--load-timeout", "2", workers=2) as server:
+        port, first = server.ports()[0], server.pid
+
+        def goes_on(name, text):
+            mark = len(server.log())
+            os.kill(first, signal.SIGUSR2)
+            server.wait_for("this one goes on", after=mark)
+            told = server.log()[mark:]
+            with server.connect(port) as s:
+                check(f"{name}: the old one goes on", ask(s)[1] == b"hello" and server.current() == first)
+            check(f"{name}: it says why", text in told, told)
+            check(f"{name}: the control socket is its own", f"pid {first}\n" in server.ctl("status").stdout)
+        os.rename(server.bin + "/httpsrv", server.bin + "/away")
+        goes_on("no file", "No such file")
+        with open(server.bin + "/httpsrv", "w", encoding="ascii") as f:
+            f.write("nonsense")
+        os.chmod(server.bin + "/httpsrv", 0o755)
+        goes_on("a file that is no program", "Exec format error")
+        server.replace("/bin/false")
+        goes_on("a program that ends", "status 1")
+        server.replace()
+        server.write("a.lua", "nonsense here")
+        goes_on("scripts that do not load", "a.lua:1:")
+        server.write("a.lua", HELLO)
+        server.write("config.lua", "return { nothing = 1 }")
+        goes_on("a bad configuration", "unknown setting 'nothing'")
+        server.write("config.lua", "return {}")
+        check("and then it works", server.upgrade())
+        with server.connect(port) as s:
+            check("the new one serves", ask(s)[1] == b"hello")
+
+
+def test_other_settings():
+    with replaced(workers="auto", listen=(), control=True, wait=False) as server:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        server.process.kill()
+        server.process.wait()
+        with open(server.work + "/pid", "w", encoding="ascii") as f:
+            f.write("")
+        config = "return { workers = %d, listen = { '127.0.0.1:%d'%s } }"
+        server.write("config.lua", config % (2, port, ""))
+        argv = [x for x in server.argv if x not in ("--workers", "auto")]
+        with open(server.log_path, "a", encoding="utf-8") as log:
+            import subprocess
+            server.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=server.work)
+        server.masters = [server.process.pid]
+        server.wait_for(" serves " + server.app)
+        for workers in (4, 1, 3, 2):
+            server.write("config.lua", config % (workers, port, f", 'unix:{server.work}/s{workers}'"))
+            well = server.upgrade()
+            served = 0
+            for _ in range(40):  # whichever queue they come to
+                with server.connect(port) as s:
+                    s.settimeout(5)
+                    served += (got := ask(s)) is not None and got[1] == b"hello"
+            check(f"{workers} workers after an upgrade: every queue has somebody", well and served == 40 and
+                  wait_until(lambda: len(server.workers(server.current())) == workers), (well, served))
+            with server.connect_unix(f"s{workers}") as s:
+                check("a new address is opened", ask(s)[1] == b"hello")
+
+
+def test_manager():
+    with place() as work, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(work + "/notify")
+        manager.settimeout(30)
+        heard = []
+
+        def hears(line):
+            while not heard or line not in heard[-1].split("\n"):
+                heard.append(manager.recv(4096).decode())
+            return True
+        server = Replaced(work, workers=1, popen={"env": {**os.environ, "NOTIFY_SOCKET": work + "/notify", "WATCHDOG_USEC": "500000"}})
+        hears("READY=1")
+        well = server.upgrade()
+        check("MAINPID comes from the old one", well and hears(f"MAINPID={server.current()}") and "READY=1" not in heard[-1], heard[-1])
+        check("READY from the new one", hears("READY=1") and f"MAINPID={server.current()}" in heard[-1], heard[-1])
+        wait_until(lambda: not alive(server.pid))
+        heard.clear()
+        check("which feeds the watchdog", hears("WATCHDOG=1"))
+        check("no STOPPING in between", not any("STOPPING" in x for x in heard))
+        status = server.stop()
+        check("the end", status == 0 and hears("STOPPING=1"), status)
+
+
+def test_without_workers():
+    with place() as work:
+        server = Server(work, workers=0)
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_for("cannot be replaced")
+        with server.connect() as s:
+            check("a server without workers says that it cannot, and goes on", ask(s)[1] == b"hello")
+        check("the end", server.stop() == 0)
+
+
+run_tests(globals())
