@@ -54,7 +54,9 @@ hs_enter_protected(struct hs_lua_runtime *rt, lua_CFunction fn, void *ud, const 
     const int top = lua_gettop(L);
     struct protected_call c = { fn, ud };
     rt->entered = 1;
+    rt->share.in_c = true;
     int status = lua_cpcall(L, protected_fn, &c);
+    rt->share.in_c = false;
     rt->entered = 0;
     int err = 0;
     if (status != 0) {
@@ -66,6 +68,9 @@ hs_enter_protected(struct hs_lua_runtime *rt, lua_CFunction fn, void *ud, const 
         lua_settop(L, top);
     }
     assert(lua_gettop(L) == top);
+    if (err == ENOMEM && rt->share.due && rt->busy == 0) {
+        hs_lua_share_collect(rt);
+    }
     return err;
 }
 

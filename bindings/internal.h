@@ -11,6 +11,7 @@
 #include <lua.h>
 #include <sys/queue.h>
 
+#include "bindings/memory.h"
 #include "bindings/runtime.h"
 
 struct hs_task;
@@ -44,6 +45,8 @@ struct hs_lua_runtime {
     int ref_pool_handlers;     /* pooled: number of a registration -> its handler */
     struct hs_lua_job *job;    /* pooled: what the thread runs */
     unsigned pending;          /* pooled: jobs for other pools that are not done */
+    struct hs_lua_share share; /* of the memory that all states may have */
+    struct hs_lua_runtime *stall_next; /* stall.c */
     int64_t load_timeout;
     int64_t unload_timeout;
     const struct hs_lua_module *modules;

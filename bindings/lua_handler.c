@@ -307,7 +307,7 @@ register_pooled(lua_State *L, struct hs_lua_runtime *rt, const char *method, con
 
 /* register(method | nil, path, function, options, where) -> true, entry, number | nil, message. entry stands for the function, which route_entry
  * replaces; in a pool thread's state there is none. The options have been looked at in lua/httpsrv/route.lua:
- * host, exact, max_body (bytes, -1), handler_timeout (s), half_close, abort_continue, encoded_slash, auth (function, false), pool. */
+ * host, exact, max_body (bytes, -1), handler_timeout (s, -1), half_close, abort_continue, encoded_slash, auth (function, false), pool. */
 static int
 l_register(lua_State *L)
 {

@@ -126,6 +126,7 @@ state_new(struct own *own, struct hs_pool_unit *u, struct hs_buf *text)
         .dev = u->dev,
         .load_timeout = u->load_timeout,
         .modules = u->modules,
+        .memory = u->memory,
         .unit = u,
     };
     int err = s != NULL ? hs_lua_runtime_new(&options, &s->rt) : ENOMEM;

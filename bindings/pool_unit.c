@@ -11,7 +11,7 @@
 #include "bindings/pool_unit_int.h"
 
 struct hs_pool_unit *
-hs_pool_unit_new(struct hs_lua_runtime *home)
+hs_pool_unit_new(struct hs_lua_runtime *home, struct hs_lua_memory *memory)
 {
     pthread_condattr_t attr;
     struct hs_pool_unit *u = calloc(1, sizeof(*u));
@@ -35,6 +35,7 @@ hs_pool_unit_new(struct hs_lua_runtime *home)
     u->loop = home->loop;
     u->dev = home->dev;
     u->modules = home->modules;
+    u->memory = memory;
     u->load_timeout = home->load_timeout;
     u->refs = 1;
     LIST_INIT(&u->states);

@@ -9,7 +9,7 @@
 #include "io/pool.h"
 
 /* NULL: out of memory. The calling thread's loop is the home. */
-struct hs_pool_unit *hs_pool_unit_new(struct hs_lua_runtime *home);
+struct hs_pool_unit *hs_pool_unit_new(struct hs_lua_runtime *home, struct hs_lua_memory *memory);
 struct hs_pool_unit *hs_pool_unit_addref(struct hs_pool_unit *u); /* any thread */
 void hs_pool_unit_delref(struct hs_pool_unit *u);                 /* any thread */
 

@@ -34,6 +34,7 @@ struct hs_pool_unit {
     int64_t load_timeout;
     bool dev;
     const struct hs_lua_module *modules;
+    struct hs_lua_memory *memory;
 
     pthread_mutex_t lock; /* for all below */
     pthread_cond_t changed;

@@ -17,6 +17,7 @@
 #include "bindings/internal.h"
 #include "bindings/pool_unit.h"
 #include "bindings/req.h"
+#include "bindings/stall.h"
 #include "bindings/task.h"
 
 #define DEFAULT_LOAD_TIMEOUT (10 * HS_SEC)
@@ -222,12 +223,14 @@ hs_lua_runtime_new(const struct hs_lua_options *o, struct hs_lua_runtime **out)
     }
     init(rt, o);
     rt->dir = copy_dir(o->dir);
-    rt->unit = rt->pooled ? hs_pool_unit_addref(o->unit) : hs_pool_unit_new(rt);
+    rt->unit = rt->pooled ? hs_pool_unit_addref(o->unit) : hs_pool_unit_new(rt, o->memory);
     rt->L = rt->dir != NULL && rt->unit != NULL ? luaL_newstate() : NULL;
     int err = ENOMEM;
     if (rt->L != NULL) {
         hs_live_add(HS_LIVE_STATE, 1);
         lua_atpanic(rt->L, on_panic);
+        hs_lua_share_begin(&rt->share, rt->L, o->memory);
+        hs_stall_add(rt);
         err = hs_enter_protected(rt, open_state, rt, "Lua state");
     }
     if (err != 0) {
@@ -282,6 +285,7 @@ hs_lua_runtime_go_live(struct hs_lua_runtime *rt)
         return;
     }
     rt->phase = HS_LUA_RUN;
+    hs_stall_set_current(rt);
     hs_task_release_held(rt);
     hs_timers_go_live(rt);
 }
@@ -358,8 +362,12 @@ close_now(struct hs_lua_runtime *rt)
     hs_deferred_cancel(rt->loop, &rt->close_later);
     bury_now(rt);
     lua_State *L = rt->L;
+    if (L != NULL) {
+        hs_stall_remove(rt);
+    }
     rt->L = NULL;
     if (L != NULL) {
+        hs_lua_share_end(&rt->share, L);
         lua_close(L);
         hs_live_add(HS_LIVE_STATE, -1);
     }
@@ -385,6 +393,9 @@ hs_lua_runtime_close(struct hs_lua_runtime *rt)
 void
 hs_runtime_left(struct hs_lua_runtime *rt)
 {
+    if (rt->share.due && !rt->close_wanted) {
+        hs_lua_share_collect(rt);
+    }
     if (rt->close_wanted) {
         hs_defer(rt->loop, &rt->close_later);
     }

@@ -17,6 +17,7 @@
 #include "session/session.h"
 
 struct hs_lua_runtime;
+struct hs_lua_memory;
 
 enum hs_lua_phase {
     HS_LUA_LOAD,  /* scripts are being loaded; timers and tasks wait for go_live */
@@ -34,6 +35,7 @@ struct hs_lua_options {
     bool dev;                         /* tracebacks go to the client */
     int64_t load_timeout;             /* ns for each load_dir or load_file; 0: 10 s; -1: none */
     int64_t unload_timeout;           /* ns for all on_unload functions; 0: 5 s */
+    struct hs_lua_memory *memory;     /* what the state is counted with (bindings/memory.h), and those in pools' threads; outlives it. NULL: nothing */
     struct hs_pool_unit *unit;           /* internal: the state is a pool thread's (bindings/pool_unit.h); NULL */
     const struct hs_lua_module *modules; /* what require finds first; NULL: hs_lua_modules */
     /* A script called os.exit(status). The state has been closed already. Called instead of exit(3); must not return. NULL: exit(3). */

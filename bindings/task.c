@@ -82,7 +82,8 @@ take_slowly(struct hs_lua_runtime *rt, lua_State *L)
     if (t->co == NULL) {
         if (L != NULL) {
             attach_coroutine(L, t);
-        } else if (hs_enter_protected(rt, attach_protected, t, NULL) != 0) {
+        } else if (hs_enter_protected(rt, attach_protected, t, NULL) != 0 &&
+                   (rt->share.memory == NULL || hs_enter_protected(rt, attach_protected, t, NULL) != 0)) { /* garbage has been collected meanwhile */
             return NULL;
         }
     }

@@ -100,6 +100,14 @@ hs_session_generation(ec_httpsrv_session *sess)
     return route != NULL ? route->generation : NULL;
 }
 
+const char *
+hs_session_where(ec_httpsrv_session *sess)
+{
+    const struct hs_route *route = hs_session_route(sess);
+
+    return route != NULL ? route->reg.where : NULL;
+}
+
 /* --- what a session holds --- */
 
 static void

@@ -73,5 +73,7 @@ int hs_dispatch_answer(ec_httpsrv_session *sess, int status);
 
 /* The running session's generation; NULL before it was matched. */
 struct hs_generation *hs_session_generation(ec_httpsrv_session *sess);
+/* Where its route was registered, "file.lua:12"; NULL before it was matched, and for routes of C. Borrowed from the generation; also from a signal handler. */
+const char *hs_session_where(ec_httpsrv_session *sess);
 
 #endif

@@ -126,6 +126,7 @@ start_and_run(struct httpsrv_server *server, const char *path)
     httpsrv_server_on_state(server, on_ready, NULL, &sv);
     httpsrv_server_on_reload(server, on_reloaded, NULL);
     hs_server_use_default_control(server);
+    hs_server_use_watchdog(server);
     if (isatty(STDERR_FILENO)) {
         hs_server_show_requests(server, STDERR_FILENO);
     }

@@ -272,6 +272,13 @@ hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, void 
 }
 
 void
+hs_ipc_rebind(struct hs_ipc *c, const struct hs_ipc_calls *calls, void *arg)
+{
+    c->calls = calls;
+    c->arg = arg;
+}
+
+void
 hs_ipc_free(struct hs_ipc *c)
 {
     if (c == NULL) {

@@ -25,6 +25,8 @@ struct hs_ipc_calls {
 int hs_ipc_pair(int fds[2]);
 /* Takes fd over, when it succeeds. 0; ENOMEM. */
 int hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, void *arg, struct hs_ipc **out);
+/* Others are called from now on; also from within its own calls. */
+void hs_ipc_rebind(struct hs_ipc *c, const struct hs_ipc_calls *calls, void *arg);
 /* Closes it, also from within its own calls; nothing is called any more, and what is still queued is lost. NULL is ignored. */
 void hs_ipc_free(struct hs_ipc *c);
 /* Sends a message. 0; EMSGSIZE: more than HS_IPC_TEXT_MAX bytes; ENOBUFS: the other side does not read; EPIPE: it is gone; ENOMEM. */

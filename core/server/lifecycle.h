@@ -30,6 +30,8 @@ struct httpsrv_server {
     bool default_control;           /* one is opened without the setting */
     struct hs_scripts scripts;      /* the current ones */
     struct server_reload reload;    /* those before and after */
+    struct hs_lua_memory *memory;   /* that their Lua states may have */
+    int64_t worn_at;                /* when it was last used up; loop time, 0: never */
 
     int (*on_load)(void *arg);
     void *on_load_arg;
@@ -38,10 +40,13 @@ struct httpsrv_server {
     void *on_state_arg;
     void (*reloaded)(void *arg, int err);
     void *on_reload_arg;
+    void (*worn)(void *arg);
+    void *on_worn_arg;
 
     struct hs_timer timer;      /* the next step, later */
     struct hs_deferred soon;    /* or now */
     bool loaded, unloaded, stop, at_once, test_clock;
+    bool watched;  /* its loop is, by hs_stall_watch */
     bool adopted;  /* its sockets were opened by somebody else */
     bool released; /* and others have them when it stops */
     int load_err;

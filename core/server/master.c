@@ -46,7 +46,7 @@ count_workers(const struct master *m)
     for (size_t i = 0; i < m->nslots; i++) {
         n += m->slots[i].pid != 0;
     }
-    return n;
+    return n + master_leaving(m);
 }
 
 static void
@@ -57,6 +57,7 @@ kill_all(struct master *m)
             (void)kill(m->slots[i].pid, SIGKILL);
         }
     }
+    master_replace_kill(m, true);
 }
 
 static void
@@ -81,6 +82,9 @@ stop(struct master *m, bool at_once)
     master_upgrade_cancel(m);
     for (size_t i = 0; i < m->nslots; i++) {
         master_tell(&m->slots[i], at_once ? HS_MESSAGE_STOP : m->upgrade.handed_over ? HS_MESSAGE_RELEASE : HS_MESSAGE_DRAIN);
+    }
+    if (at_once) {
+        master_replace_stop(m);
     }
     if (at_once || m->upgrade.handed_over || hs_timer_set(&m->close_later, CLOSE_AFTER) != 0) {
         hs_startup_close_sockets(&m->startup, true);
@@ -193,6 +197,9 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
     case HS_MESSAGE_ENDED:
         master_control_message(s, (enum hs_message)type, number, text);
         break;
+    case HS_MESSAGE_WORN:
+        master_replace(s);
+        break;
     default: /* a master's to say */
         break;
     }
@@ -244,7 +251,7 @@ worker_is_gone(struct slot *s, int wait_status)
 
     hs_ipc_free(s->ipc);
     s->ipc = NULL;
-    s->ready = false;
+    s->ready = s->worn = false;
     hs_quota_leave(m->quota, s->index);
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
@@ -277,6 +284,7 @@ reap(struct master *m)
             worker_is_gone(s, status);
         }
     }
+    master_replace_reap(m);
     master_reload_reap(m);
     master_upgrade_reap(m);
 }
@@ -298,6 +306,7 @@ on_look(void *arg)
             (void)kill(m->slots[i].pid, SIGKILL);
         }
     }
+    master_replace_kill(m, false);
     if (m->kill_at != 0 && !m->killed && hs_loop_now(m->loop) >= m->kill_at) {
         hs_log(HS_LOG_ERROR, "%zu workers do not end: they are killed", count_workers(m));
         m->killed = true;
@@ -400,6 +409,7 @@ free_ipcs(struct master *m)
         hs_ipc_free(m->slots[i].ipc);
         m->slots[i].ipc = NULL;
     }
+    master_replace_forget(m);
 }
 
 /* --- forking --- */

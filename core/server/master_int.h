@@ -3,6 +3,8 @@
 #ifndef HS_SERVER_MASTER_INT_H
 #define HS_SERVER_MASTER_INT_H
 
+#include <sys/queue.h>
+
 #include "server/control.h"
 #include "server/ipc.h"
 #include "server/master.h"
@@ -22,6 +24,7 @@ struct slot {
     bool due; /* to be forked */
     bool ready;
     bool asked; /* to prepare a reload, and has not answered */
+    bool worn;  /* has asked to be replaced, and has to wait for it */
 };
 
 /* How far a reload is. */
@@ -52,6 +55,8 @@ struct master_upgrade {
     bool handed_over;  /* this one has been replaced */
 };
 
+LIST_HEAD(leavers, leaver); /* master_replace.c */
+
 struct master {
     const struct hs_settings *settings;
     const char *path;
@@ -66,6 +71,7 @@ struct master {
     struct hs_timer look, close_later;
     struct master_reload reload;
     struct master_upgrade upgrade;
+    struct leavers leavers;
     struct hs_master_control *control; /* NULL: closed */
     bool serving; /* the first worker has been ready */
     bool announced, draining, at_once, killed;
@@ -80,6 +86,20 @@ int master_leave(struct master *m);
 void master_drain(struct master *m);
 /* A message without text to a worker that is there. */
 void master_tell(struct slot *s, enum hs_message type);
+
+/* --- master_replace.c: workers that leave in good order, each while another takes its place --- */
+/* A worker asks to be replaced. */
+void master_replace(struct slot *s);
+/* How many are leaving. */
+size_t master_leaving(const struct master *m);
+/* Has those that are leaving end at once. */
+void master_replace_stop(struct master *m);
+/* Kills those that do not end; all: those whose time is not over, too. */
+void master_replace_kill(struct master *m, bool all);
+/* Waits for those that have ended. */
+void master_replace_reap(struct master *m);
+/* The master ends, or is in a child: they are forgotten. */
+void master_replace_forget(struct master *m);
 
 /* --- master_reload.c --- */
 void master_reload_init(struct master *m);

@@ -12,6 +12,7 @@ enum hs_message {
     HS_MESSAGE_COMMAND,   /* carry out a control command; number: which; text: its words, each with a NUL behind it */
     HS_MESSAGE_CANCEL,    /* whoever gave that command is gone */
     HS_MESSAGE_RELEASE,   /* as DRAIN, but others have the sockets: who waits in their queues is theirs */
+    HS_MESSAGE_LEAVE,     /* another takes its place now: as DRAIN, and its place in the page is the other's */
 
     /* from a worker */
     HS_MESSAGE_READY = 64, /* it serves; text: how many routes, as a decimal number */
@@ -20,6 +21,7 @@ enum hs_message {
     HS_MESSAGE_UNPREPARED, /* they could not be; text: why. Nothing has changed */
     HS_MESSAGE_OUTPUT,     /* of a command; text: 'O' or 'E', then what it has written */
     HS_MESSAGE_ENDED,      /* a command is over; text: its exit status, one byte */
+    HS_MESSAGE_WORN,       /* it asks to be replaced */
 
     /* to the master that is to replace the sender, which answers with READY or FAILED */
     HS_MESSAGE_SOCKET = 128, /* number: a descriptor that it has inherited; text: its key (inherited.h) */

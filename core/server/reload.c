@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "server/lifecycle.h"
+#include "server/memory.h"
 
 #define END_GRACE (200 * HS_MSEC) /* for handlers of a generation that is ended */
 
@@ -53,6 +54,7 @@ server_load(struct httpsrv_server *s, hs_lua_done_func *done, struct hs_scripts 
         .env = s->env,
         .phase = HS_LUA_LOAD,
         .dev = s->settings.dev != 0,
+        .memory = s->memory,
         .load_timeout = s->settings.load_timeout,
         .unload_timeout = s->settings.unload_timeout,
         .id = ++s->reload.last_id,
@@ -237,6 +239,7 @@ tell(struct httpsrv_server *s, int err)
         TAILQ_REMOVE(&s->reload.current, w, link);
         w->fn(w->arg, err);
     }
+    server_memory_reloaded(s);
     if (s->reloaded != NULL) {
         s->reloaded(s->on_reload_arg, err);
     }

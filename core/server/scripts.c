@@ -90,6 +90,7 @@ load_lua(const struct hs_scripts_options *o, const struct hs_scripts_place *plac
         .dir = place->dir,
         .phase = o->phase,
         .dev = o->dev,
+        .memory = o->memory,
         .load_timeout = o->load_timeout,
         .unload_timeout = o->unload_timeout,
     };

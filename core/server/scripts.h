@@ -26,6 +26,7 @@ struct hs_scripts_options {
     struct hs_session_env *env; /* NULL: nothing will be served */
     enum hs_lua_phase phase;    /* HS_LUA_LOAD or HS_LUA_CHECK */
     bool dev;
+    struct hs_lua_memory *memory; /* what Lua states are counted with; NULL: nothing */
     int64_t load_timeout; /* ns, -1: none */
     int64_t unload_timeout;
     unsigned long id; /* of the generation */

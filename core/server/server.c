@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "bindings/stall.h"
 #include "io/pool.h"
 #include "misc/ec_sockaddr.h"
 #include "server/access.h"
 #include "server/config_file.h"
 #include "server/entrance.h"
 #include "server/lifecycle.h"
+#include "server/memory.h"
 #include "server/server_control.h"
 
 static atomic_flag taken = ATOMIC_FLAG_INIT;
@@ -233,6 +235,7 @@ session_limits(const struct hs_settings *c)
     struct hs_limits l;
 
     hs_limits_default(&l);
+    l.handler_timeout = c->handler_timeout;
     l.max_body = c->max_body;
     l.body_memory = (size_t)c->body_memory;
     l.body_ahead = (size_t)c->body_ahead;
@@ -280,7 +283,13 @@ make_floors(struct httpsrv_server *s)
     }
     server_lifecycle_init(s);
     server_reload_init(s);
-    err = hs_dispatch_new(&s->dispatch);
+    err = server_memory_new(s);
+    if (err == 0 && s->watched && s->settings.watchdog > 0) {
+        err = hs_stall_watch(s->loop, s->settings.watchdog);
+    }
+    if (err == 0) {
+        err = hs_dispatch_new(&s->dispatch);
+    }
     if (err == 0) {
         hs_request_ends_attach(&s->ends, s->dispatch, s->loop);
         err = hs_session_env_new(s->loop, &limits, &hs_dispatch_app, s->dispatch, &s->env);
@@ -414,9 +423,13 @@ httpsrv_server_free(struct httpsrv_server *s)
     hs_listeners_free(s->listeners);
     if (s->loop != NULL) {
         server_entrance_close(s);
+        if (s->watched) {
+            hs_stall_unwatch();
+        }
         free_floors(s);
     }
     server_entrance_fini(s);
+    hs_lua_memory_free(s->memory);
     hs_settings_fini(&s->settings);
     free(s->path);
     free(s);
@@ -482,6 +495,12 @@ int
 hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg)
 {
     return hs_request_ends_add(&s->ends, fn, arg);
+}
+
+void
+hs_server_use_watchdog(struct httpsrv_server *s)
+{
+    s->watched = true;
 }
 
 void

@@ -33,6 +33,11 @@ void hs_server_show_requests(struct httpsrv_server *s, int fd);
 void hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg, int err), void *arg);
 /* Whether the generation that waits takes over, or is dropped. Does nothing when none waits. */
 void hs_server_decide_reload(struct httpsrv_server *s, bool take_over);
+/* Before start: the loop is watched, as the setting watchdog says. Takes signals (bindings/stall.h), so it is for processes of ours. */
+void hs_server_use_watchdog(struct httpsrv_server *s);
+/* worn is called, from the loop, when the Lua states have used up their memory (setting memory-limit), instead of loading the scripts anew, which is what a
+ * server by itself does. Once. */
+void hs_server_on_worn(struct httpsrv_server *s, void (*worn)(void *arg), void *arg);
 /* The Lua state that serves now; NULL: there is none, or it is still being loaded. Borrowed until the loop turns. */
 struct hs_lua_runtime *hs_server_runtime(struct httpsrv_server *s);
 /* As httpsrv_server_stop, not at once, but others have the same sockets: who waits in their queues is left to them. */

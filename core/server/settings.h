@@ -51,9 +51,9 @@ struct hs_settings {
     char *config; /* NULL: DIR/config.lua, where there is one */
     char *user, *group, *pid_file; /* NULL: not asked for */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
-    int64_t workers, dev, log_level, watchdog;
+    int64_t workers, dev, log_level, watchdog, memory_limit;
     int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;
-    int64_t head_size, head_fields, target_size, head_timeout;
+    int64_t head_size, head_fields, target_size, head_timeout, handler_timeout;
     int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;
     int64_t keep_alive, max_requests, write_timeout, pipeline_output;
     int64_t linger_max, linger_timeout, linger_count;

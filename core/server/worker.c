@@ -25,6 +25,7 @@ struct worker {
     struct hs_worker_control *control;
     struct hs_page_slot *slot;
     struct hs_timer beat;
+    struct hs_page_slot aside; /* where a worker writes whose place another has taken */
 };
 
 /* --- signals --- */
@@ -121,6 +122,11 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         atomic_store(&w->slot->state, HS_WORKER_DRAINING);
         hs_server_release(w->server);
         break;
+    case HS_MESSAGE_LEAVE:
+        w->slot = &w->aside;
+        atomic_store(&w->slot->state, HS_WORKER_DRAINING);
+        hs_server_release(w->server);
+        break;
     case HS_MESSAGE_STOP:
         httpsrv_server_stop(w->server, 1);
         break;
@@ -157,6 +163,14 @@ on_prepared(void *arg, int err)
     } else {
         tell(w, HS_MESSAGE_UNPREPARED, httpsrv_server_error(w->server));
     }
+}
+
+static void
+on_worn(void *arg)
+{
+    struct worker *w = arg;
+
+    tell(w, HS_MESSAGE_WORN, "");
 }
 
 static void
@@ -213,6 +227,8 @@ start_server(struct worker *w)
         hs_server_show_requests(w->server, STDERR_FILENO);
     }
     httpsrv_server_on_state(w->server, on_ready, NULL, w);
+    hs_server_on_worn(w->server, on_worn, w);
+    hs_server_use_watchdog(w->server);
     return httpsrv_server_start(w->server, start->path);
 }
 

@@ -272,11 +272,15 @@ on_handler_timeout(void *arg)
     session_refuse(arg, 503, ETIMEDOUT);
 }
 
-/* Starts the clock of a handler that has suspended for the first time, where its route sets one. 0 or ENOMEM. */
+/* Starts the clock of a handler that has suspended for the first time, where its route or the server sets one. 0 or ENOMEM. */
 static int
 start_handler_timer(ec_httpsrv_session *s)
 {
-    if (!s->options || s->options->handler_timeout <= 0 || s->handler_timer) {
+    int64_t ns = s->options != NULL ? s->options->handler_timeout : 0;
+    if (ns == 0) {
+        ns = s->env->limits.handler_timeout;
+    }
+    if (ns <= 0 || s->handler_timer) {
         return 0;
     }
     struct hs_timer *t = malloc(sizeof *t);
@@ -284,7 +288,7 @@ start_handler_timer(ec_httpsrv_session *s)
         return ENOMEM;
     }
     hs_timer_init(t, s->env->loop, on_handler_timeout, s);
-    int err = hs_timer_set(t, s->options->handler_timeout);
+    int err = hs_timer_set(t, ns);
     if (err) {
         free(t);
         return err;

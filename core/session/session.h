@@ -16,7 +16,7 @@
 /* What may differ by route; held by the registration, pointed to by the session. */
 struct hs_route_options {
     int64_t max_body;      /* bytes; -1: no limit for streaming reads; INT64_MIN: the server's default */
-    int64_t handler_timeout; /* ns; 0: none */
+    int64_t handler_timeout; /* ns; 0: the server's default; -1: none */
     bool half_close_allowed; /* a FIN while suspended does not abort (client_half_close = "allow") */
     bool abort_continue;     /* on_abort = "continue": the handler runs to its end, output discarded */
     bool encoded_slash;      /* %2F and %5C are allowed in the path, kept encoded */
@@ -24,6 +24,7 @@ struct hs_route_options {
 
 /* Limits and time-outs of a server; the same for all its sessions; may be replaced between requests. */
 struct hs_limits {
+    int64_t handler_timeout;      /* ns for a handler that has suspended, where its route says nothing; 0, -1: none */
     int64_t max_body;             /* 16 MiB */
     size_t body_memory;           /* 1 MiB: a spooled body goes to a file past this */
     size_t body_ahead;            /* 64 KiB read ahead of the handler */

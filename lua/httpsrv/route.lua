@@ -33,7 +33,9 @@ local options = {
   on_abort = one_of "continue",
   auth = function(v) return v == false or type(v) == "function", "function, or false" end,
   pool = function(v) return type(v) == "string" and C.pool_known(v), "name of a pool (httpsrv.pool declares one)" end,
-  handler_timeout = function(v) return type(v) == "number" and v > 0 and v < 3e8, "positive number of seconds" end,
+  handler_timeout = function(v)
+    return v == false or (type(v) == "number" and v > 0 and v < 3e8), "positive number of seconds, or false"
+  end,
 }
 
 local auth_options = { host = options.host, exact = options.exact }
@@ -60,7 +62,7 @@ local function for_c(o)
     max_body = o.max_body == false and -1 or o.max_body,
     half_close = o.client_half_close == "allow",
     abort_continue = o.on_abort == "continue",
-    handler_timeout = o.handler_timeout,
+    handler_timeout = o.handler_timeout == false and -1 or o.handler_timeout,
     auth = o.auth,
     pool = o.pool,
   }
@@ -132,7 +134,7 @@ end]]
 -- @tparam ?string method nil: every method
 -- @tparam string path
 -- @tparam function handler called with the session
--- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit), handler_timeout = seconds, encoded_slash = true,
+-- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit), handler_timeout = seconds or false (no limit), encoded_slash = true,
 -- client_half_close = "allow", on_abort = "continue", auth = an auth handler of its own, or false: open to all. It counts as
 -- registered for the route's base path, before one that is registered there. pool = name: the handler runs in a thread of that pool,
 -- with a Lua state of its own, and may block.

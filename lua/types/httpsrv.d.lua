@@ -23,7 +23,7 @@ local httpsrv = {}
 ---@field max_body? integer|false bytes; false: no limit for streaming reads
 ---@field client_half_close? "allow" a FIN while the handler waits is no abort
 ---@field on_abort? "continue" the handler runs to its end when the client goes away
----@field handler_timeout? number seconds
+---@field handler_timeout? number|false seconds; false: none
 ---@field auth? httpsrv.auth_handler|false an auth handler of the route's own; false: open to all
 ---@field pool? string name of a pool: the handler runs in one of its threads, with a Lua state of its own, and may block
 

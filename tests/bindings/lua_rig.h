@@ -16,6 +16,7 @@
 #include "base/live.h"
 #include "base/log.h"
 #include "bindings/runtime.h"
+#include "bindings/stall.h"
 #include "rig.h"
 
 struct lua_rig {
@@ -26,6 +27,12 @@ struct lua_rig {
     char log[65536];
     char problems[8192];
 };
+
+/* What the state is counted with; NULL: nothing. */
+static struct hs_lua_memory *(*lua_rig_memory)(struct hs_loop *loop);
+
+/* ns after which a loop that stands still is reported; 0: it is not watched. */
+static int64_t lua_rig_watch;
 
 static inline void
 lua_rig_keep_log(enum hs_log_level level, const char *line, void *arg)
@@ -77,6 +84,9 @@ lua_rig_begin(struct lua_rig *l, const struct hs_limits *limits, enum hs_lua_pha
     rig_open_with(&l->rig, limits, NULL);
     hs_generation_set_building(NULL);
     hs_log_set_sink(lua_rig_keep_log, l);
+    if (lua_rig_watch != 0) {
+        assert_int_equal(hs_stall_watch(l->rig.loop, lua_rig_watch), 0);
+    }
     const struct hs_lua_options options = {
         .loop = l->rig.loop,
         .env = l->rig.env,
@@ -84,6 +94,7 @@ lua_rig_begin(struct lua_rig *l, const struct hs_limits *limits, enum hs_lua_pha
         .dir = "/tmp",
         .phase = phase,
         .dev = l->dev,
+        .memory = lua_rig_memory != NULL ? lua_rig_memory(l->rig.loop) : NULL,
     };
     int err = hs_lua_runtime_new(&options, &l->rt);
     if (err != 0) {
@@ -134,6 +145,7 @@ lua_rig_open(struct lua_rig *l, const char *script)
 static inline void
 lua_rig_close(struct lua_rig *l)
 {
+    hs_stall_unwatch();
     rig_close(&l->rig);
     assert_int_equal(hs_live_get(HS_LIVE_TASK), 0);
     assert_int_equal(hs_live_get(HS_LIVE_TIMER), 0);

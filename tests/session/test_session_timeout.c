@@ -97,6 +97,50 @@ ruling_12_a_handler_that_takes_too_long_is_answered_for(void **state)
     rig_close(&r);
 }
 
+/* Opens a route that says something of its own, or nothing, where the server has a limit of 3 s. */
+static void
+open_limited(struct rig *r, int64_t of_route)
+{
+    struct hs_route_options o;
+    struct hs_limits limits;
+
+    hs_route_options_default(&o);
+    o.handler_timeout = of_route;
+    hs_limits_default(&limits);
+    limits.handler_timeout = 3 * HS_SEC;
+    open_one_with(r, acts, &limits, &o);
+    calls = told = 0;
+    act = waits;
+}
+
+static void
+ruling_12_the_servers_limit_holds_where_the_route_has_none(void **state)
+{
+    static const struct {
+        int64_t of_route;
+        int64_t answered; /* seconds; 0: never */
+    } cases[] = { { 0, 3 }, { 5 * HS_SEC, 5 }, { -1, 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig r;
+        struct rig_client c;
+        open_limited(&r, cases[i].of_route);
+        rig_connect(&r, &c);
+        rig_sends(&c, GET("/"));
+        rig_advance(&r, (cases[i].answered != 0 ? cases[i].answered - 1 : 3600) * HS_SEC);
+        expect_nothing(&c);
+        if (cases[i].answered != 0) {
+            rig_advance(&r, 2 * HS_SEC);
+            expect_reply(&c, 503, "Service Unavailable\n");
+        }
+        assert_int_equal(ec_httpsrv_session_resume(held, 1), 0);
+        rig_settle(&r);
+        rig_disconnect(&c, false);
+        rig_close(&r);
+    }
+}
+
 static void
 ruling_12_a_late_answer_that_has_begun_is_aborted(void **state)
 {
@@ -199,6 +243,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ruling_12_a_handler_that_takes_too_long_is_answered_for),
+        cmocka_unit_test(ruling_12_the_servers_limit_holds_where_the_route_has_none),
         cmocka_unit_test(ruling_12_a_late_answer_that_has_begun_is_aborted),
         cmocka_unit_test(ruling_12_what_ends_in_time_is_left_alone),
         cmocka_unit_test(an_abort_stops_the_clock_and_so_does_a_lack_of_memory_for_it),
