@@ -134,7 +134,8 @@ end]]
 -- @tparam ?string method nil: every method
 -- @tparam string path
 -- @tparam function handler called with the session
--- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit), handler_timeout = seconds or false (no limit), encoded_slash = true,
+-- @tparam[opt] table opts host =, exact = true, max_body = bytes or false (no limit),
+-- handler_timeout = seconds or false (no limit), encoded_slash = true,
 -- client_half_close = "allow", on_abort = "continue", auth = an auth handler of its own, or false: open to all. It counts as
 -- registered for the route's base path, before one that is registered there. pool = name: the handler runs in a thread of that pool,
 -- with a Lua state of its own, and may block.
