@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "io/io_file_int.h"
+#include "io/open_files.h"
 
 #define SLOW_CLOSE ((off_t)1 << 20) /* a temporary file above this is closed in the pool */
 
@@ -353,6 +354,21 @@ hs_io_file_methods(void)
     return &file_kind.w;
 }
 
+/* An io on the file, with its reference. NULL with errno; the reference stays the caller's. */
+static io_object *
+file_io_new(struct hs_file *file, off_t size, int options)
+{
+    struct hs_file_io *f = hs_io_alloc(sizeof *f, &file_kind, NULL);
+    if (f == NULL) {
+        return NULL;
+    }
+    f->file = file;
+    f->size = size;
+    f->x.pub.options = options;
+    f->x.pub.io.fd = file->fd;
+    return &f->x.pub;
+}
+
 io_object *
 hs_io_file_new(int fd, const struct stat *st, int options, bool temporary)
 {
@@ -366,16 +382,43 @@ hs_io_file_new(int fd, const struct stat *st, int options, bool temporary)
     if (size == 0) {
         hs_file_look_at_fs(file);
     }
-    struct hs_file_io *f = size < 0 ? NULL : hs_io_alloc(sizeof *f, &file_kind, NULL);
-    if (f == NULL) {
+    io_object *io = size < 0 ? NULL : file_io_new(file, size, options);
+    if (io == NULL) {
         free(file);
+    }
+    return io;
+}
+
+/* --- files that are kept open --- */
+
+/* What the name alone stands for: the file, whoever opens it for reading. */
+static bool
+is_plain(const char *path, int options)
+{
+    return path[0] == '/' && (options & ~(O_CLOEXEC | O_NOCTTY)) == O_RDONLY && hs_io_disk_loop() != NULL;
+}
+
+io_object *
+hs_io_file_kept(const char *path, int options)
+{
+    struct stat st;
+    struct hs_file *file = is_plain(path, options) ? hs_open_files_find(hs_loop_current(), path, &st) : NULL;
+    if (file == NULL) {
         return NULL;
     }
-    f->file = file;
-    f->size = size;
-    f->x.pub.options = options;
-    f->x.pub.io.fd = fd;
-    return &f->x.pub;
+    io_object *io = file_io_new(file, st.st_size, options);
+    if (io == NULL) {
+        (void)hs_file_drop(file);
+    }
+    return io;
+}
+
+void
+hs_io_file_keep(io_object *io, const char *path, const struct stat *st)
+{
+    if (is_plain(path, io->options) && st->st_size != 0) { /* 0: of the kind of /proc, maybe */
+        hs_open_files_note(hs_loop_current(), path, ((struct hs_file_io *)io)->file, st);
+    }
 }
 
 void

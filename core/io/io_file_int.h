@@ -1,4 +1,4 @@
-/* io_file_int.h - what io_file.c and io_file_cache.c share: the body of an io over a file. For these two and no others. */
+/* io_file_int.h - what io_file.c, io_file_cache.c and open_files.c share: the body of an io over a file. For these and no others. */
 #ifndef HS_IO_IO_FILE_INT_H
 #define HS_IO_IO_FILE_INT_H
 

@@ -140,6 +140,10 @@ const io_wrapper *hs_io_file_methods(void);
 io_object *hs_io_file_new(int fd, const struct stat *st, int options, bool temporary);
 /* Lets an io of these, over a regular file, use what was just seen of the same file's pages through others, and tell them. */
 void hs_io_file_share(io_object *io, const struct stat *st);
+/* An io on a file that the loop has kept open at that path, when it is still there and the same; NULL: it has to be opened (or no memory). */
+io_object *hs_io_file_kept(const char *path, int options);
+/* Has the file of an io that was opened so perhaps kept open for the next. st: fstat's of it. */
+void hs_io_file_keep(io_object *io, const char *path, const struct stat *st);
 /* Descriptors: pipes, sockets, terminals, other devices. fd has to be non-blocking already. release(owner), when not NULL, is called after it is closed. */
 io_object *hs_io_fd_new(int fd, int options, void (*release)(void *owner), void *owner);
 /* Opens a file by its path. wait: a FIFO waits for its other end. NULL with errno; without wait ENXIO: nobody reads this FIFO yet. */

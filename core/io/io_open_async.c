@@ -260,6 +260,11 @@ open_cached(const char *name, int options, int mode, io_object **io)
     if (no_cached_open || (options & unfit) != 0 || hs_io_name_has_scheme(name)) {
         return EAGAIN;
     }
+    *io = hs_io_file_kept(name, options);
+    if (*io != NULL) {
+        *io = hs_io_opened(*io, name, options, mode, NULL);
+        return *io != NULL ? 0 : errno;
+    }
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(options | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
         .resolve = RESOLVE_CACHED,
@@ -280,6 +285,7 @@ open_cached(const char *name, int options, int mode, io_object **io)
     if (S_ISREG(st.st_mode)) {
         if (opens_locally(fd, st.st_dev)) {
             hs_io_file_share(*io, &st);
+            hs_io_file_keep(*io, name, &st);
         } else {
             no_cached_open = true;
         }

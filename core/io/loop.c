@@ -356,6 +356,7 @@ hs_loop_free(struct hs_loop *loop)
     }
     assert(loop == current && !loop->driven && !loop->advancing);
     drain(loop);
+    hs_open_files_free(loop->open_files);
     hs_timeq_loop_fini(loop);
     assert(loop->n_timers == 0 && loop->n_watches == 0);
     event_del(&loop->turn_end);

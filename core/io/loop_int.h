@@ -1,4 +1,4 @@
-/* loop_int.h - the body of struct hs_loop, for the files that make up the loop (loop, watch, timer, timeq) and no others. */
+/* loop_int.h - the body of struct hs_loop, for the files that make up the loop (loop, watch, timer, timeq, open_files) and no others. */
 #ifndef HS_IO_LOOP_INT_H
 #define HS_IO_LOOP_INT_H
 
@@ -45,6 +45,7 @@ struct hs_loop {
     struct hs_timeq_queues timeqs;
     struct hs_timeq *timeq_cursor; /* the queue that is being looked at, moved on when that is removed */
     struct hs_timer tick;
+    struct hs_open_files *open_files; /* NULL: none yet */
     bool tick_failed; /* tick could not be armed: again after the turn */
 
     /* from other threads */
@@ -75,5 +76,8 @@ hs_loop_time_add(int64_t a, int64_t b)
 void hs_timeq_loop_init(struct hs_loop *loop);
 void hs_timeq_loop_fini(struct hs_loop *loop);
 void hs_timeq_loop_retry(struct hs_loop *loop);
+
+/* Descriptors kept open (open_files.c): closes all. NULL is ignored. */
+void hs_open_files_free(struct hs_open_files *o);
 
 #endif

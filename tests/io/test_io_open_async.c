@@ -317,6 +317,8 @@ open_scenario(void *arg)
     io_wrapper_delref(io);
     hs_pools_stop();
     hs_loop_turn(loop, false);
+    alloc_fail_off();
+    loop_anew();
 }
 
 static void
