@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/nearest.h"
+
 enum hs_setting_type {
     HS_SETTING_FLAG,      /* 0 or 1 */
     HS_SETTING_COUNT,     /* a number */
@@ -93,8 +95,5 @@ enum hs_setting_source hs_setting_source_of(const struct hs_settings *s, const s
 
 /* The value as text as it can be set, lists with blanks between. Returns the length that it has without the cut, as snprintf(3). */
 int hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size);
-
-/* The word among n (NULL entries are skipped) that is nearest to an unknown one; NULL when none is near. For "did you mean". */
-const char *hs_nearest(const char *word, const char *const *words, size_t n);
 
 #endif
