@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/transport.h"
@@ -33,12 +34,26 @@ fd_of(struct hs_transport *t)
     return ((struct socket_transport *)t)->watch.fd;
 }
 
+/* recv(3) and send(3) are cancellation points: in a process with threads each costs 40 instructions to become one and not to be one any more, and
+ * no thread here is ever cancelled. */
+static ssize_t
+recv_some(int fd, void *buf, size_t n)
+{
+    return syscall(SYS_recvfrom, fd, buf, n, 0, NULL, NULL);
+}
+
+static ssize_t
+send_some(int fd, const void *buf, size_t n, int flags)
+{
+    return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
+}
+
 static ssize_t
 socket_read(struct hs_transport *t, void *buf, size_t n)
 {
     ssize_t got;
     do {
-        got = recv(fd_of(t), buf, n, 0);
+        got = recv_some(fd_of(t), buf, n);
     } while (got < 0 && errno == EINTR);
     return got;
 }
@@ -66,7 +81,7 @@ socket_writev(struct hs_transport *t, const struct iovec *iov, int iovcnt, bool 
     }
     ssize_t sent;
     do {
-        sent = send(fd_of(t), iov->iov_base, iov->iov_len, flags);
+        sent = send_some(fd_of(t), iov->iov_base, iov->iov_len, flags);
     } while (sent < 0 && errno == EINTR);
     return sent;
 }

@@ -1,6 +1,8 @@
 /* test_transport_socket.c - io/transport_socket.c: what sockets have of their own. */
 #include "io/transport.h"
 
+#include <dlfcn.h>
+#include <stdarg.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
@@ -25,17 +27,28 @@ interrupted(void)
     return true;
 }
 
-ssize_t
-recv(int fd, void *buf, size_t n, int flags)
+/* What the transport receives and sends with. */
+long
+syscall(long number, ...)
 {
-    return interrupted() ? -1 : syscall(SYS_recvfrom, fd, buf, n, flags, NULL, NULL);
-}
-
-ssize_t
-send(int fd, const void *buf, size_t n, int flags)
-{
-    last_flags = flags;
-    return interrupted() ? -1 : syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
+    static long (*real)(long, long, long, long, long, long, long);
+    long args[6];
+    va_list ap;
+    va_start(ap, number);
+    for (int i = 0; i < 6; i++) {
+        args[i] = va_arg(ap, long);
+    }
+    va_end(ap);
+    if (number == SYS_sendto) {
+        last_flags = (int)args[3];
+    }
+    if ((number == SYS_sendto || number == SYS_recvfrom) && interrupted()) {
+        return -1;
+    }
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "syscall");
+    }
+    return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 ssize_t
