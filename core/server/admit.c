@@ -156,6 +156,13 @@ read_header(struct waiting *w)
     return 0;
 }
 
+/* Nothing of the header is left: what comes next is no event of ours. */
+static bool
+is_whole(const struct waiting *w)
+{
+    return w->parsed && w->have == w->header.size;
+}
+
 /* As read_header: throws away what stands behind the addresses. */
 static int
 skip(struct waiting *w)
@@ -163,10 +170,6 @@ skip(struct waiting *w)
     char nowhere[SKIP_AT_ONCE];
     size_t left = w->header.size - w->have;
 
-    if (left == 0) {
-        arrived(w);
-        return ECANCELED;
-    }
     ssize_t r = take(w, nowhere, left < sizeof nowhere ? left : sizeof nowhere, 0);
     if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         return EAGAIN;
@@ -186,8 +189,11 @@ on_readable(void *arg, unsigned events)
     int err = 0;
 
     (void)events;
-    for (int i = 0; i < STEPS && err == 0; i++) { /* what is left then is an event of the next turn */
+    for (int i = 0; i < STEPS && err == 0 && !is_whole(w); i++) { /* what is left then is an event of the next turn */
         err = w->parsed ? skip(w) : read_header(w);
+    }
+    if (err == 0 && is_whole(w)) {
+        arrived(w);
     }
 }
 
