@@ -20,6 +20,7 @@ enum {
     FILE_MAX = 16 * 1024 * 1024,
     HOOK_EVERY = 100000, /* VM instructions between two looks at the clock */
     MESSAGE_MAX = 1024,
+    LIST_MAX = 1000,
 };
 
 /* What Lua calls the file in its messages; it would cut a long path there. */
@@ -128,7 +129,20 @@ set_text(lua_State *L, struct reading *r, const struct hs_setting *which, const 
     }
 }
 
-/* Adds ",name=value" for an option of an address; of true only the name, of false nothing. The value is at the top of the stack. False: it is none. */
+/* How many entries the table at the top of the stack has, when it is a list and nothing else: no gaps, no names. 0: it is none, or empty. What
+ * would be passed over could be what keeps a door shut. */
+static size_t
+list_length(lua_State *L)
+{
+    size_t n = lua_objlen(L, -1), entries = 0;
+
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        entries++;
+    }
+    return entries == n && n <= LIST_MAX ? n : 0;
+}
+
+/* Adds ",name=value" for an option of an address; of true only the name. The value is at the top of the stack. False: it is none. */
 static bool
 add_option(lua_State *L, struct hs_buf *b, const char *name)
 {
@@ -136,7 +150,7 @@ add_option(lua_State *L, struct hs_buf *b, const char *name)
 
     switch (lua_type(L, -1)) {
     case LUA_TBOOLEAN:
-        return !lua_toboolean(L, -1) || hs_buf_printf(b, ",%s", name) == 0;
+        return hs_buf_printf(b, lua_toboolean(L, -1) ? ",%s" : ",%s=false", name) == 0; /* which options can be false is theirs to say */
     case LUA_TNUMBER:
     case LUA_TSTRING: {
         lua_pushvalue(L, -1); /* lua_tolstring changes what it converts */
@@ -165,7 +179,9 @@ add_options(lua_State *L, struct hs_buf *b)
             well = well && add_option(L, b, name);
             continue;
         }
-        for (int i = 1; i <= (int)lua_objlen(L, -1) && i <= 1000; i++) {
+        int n = (int)list_length(L);
+        well = well && n != 0;
+        for (int i = 1; i <= n; i++) {
             lua_rawgeti(L, -1, i);
             well = well && add_option(L, b, name);
             lua_pop(L, 1);
@@ -204,14 +220,14 @@ set_address(lua_State *L, struct reading *r, const struct hs_setting *which, con
 static void
 set_list(lua_State *L, struct reading *r, const struct hs_setting *which, const char *name)
 {
-    size_t n = lua_objlen(L, -1);
+    size_t n = list_length(L);
 
-    if (n == 0 && which->type == HS_SETTING_ADDRESSES) {
+    if (n == 0 && which->type == HS_SETTING_ADDRESSES && lua_objlen(L, -1) == 0) {
         set_address(L, r, which, name);
     } else if (n == 0) {
-        tell(r, line_of(r, name), "%s: must be a list of strings", name);
+        tell(r, line_of(r, name), "%s: must be a list of strings, at most %d, and nothing else", name, LIST_MAX);
     }
-    for (size_t i = 1; i <= n && i <= 1000; i++) {
+    for (size_t i = 1; i <= n; i++) {
         lua_rawgeti(L, -1, (int)i);
         if (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER) {
             set_text(L, r, which, name);

@@ -82,10 +82,11 @@ parse_flag(struct hs_view v, bool *out)
     return *out || is(v, "false") || is(v, "no") || is(v, "off") || is(v, "0");
 }
 
-/* 0; ENOMEM; EINVAL. */
+/* 0; ENOMEM; EINVAL, also of "unix:": who comes through a unix socket has no address that could be looked at. */
 static int
 add_network(struct hs_cidr_list *list, struct hs_view v)
 {
+    struct hs_cidr network;
     char text[80];
 
     if (v.n >= sizeof text) {
@@ -93,8 +94,10 @@ add_network(struct hs_cidr_list *list, struct hs_view v)
     }
     memcpy(text, v.p, v.n);
     text[v.n] = '\0';
-    int err = hs_cidr_list_add(list, text);
-    return err == EDOM ? EINVAL : err;
+    if (hs_cidr_parse(text, &network) != 0 || network.family == AF_UNIX) {
+        return EINVAL;
+    }
+    return hs_cidr_list_add(list, text);
 }
 
 /* --- options --- */
@@ -134,7 +137,7 @@ find_option(struct hs_view name)
 static int
 set_option(struct hs_listen_options *o, enum option which, struct hs_view v)
 {
-    bool none = is(v, "none");
+    bool none = is(v, "none") || is(v, "false"); /* as settings have it */
 
     switch (which) {
     case OPTION_MODE:

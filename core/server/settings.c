@@ -490,7 +490,10 @@ store(struct hs_settings *s, const struct hs_setting *which, const char *text, b
     }
     if (which->type == HS_SETTING_NETWORKS) {
         struct hs_cidr network;
-        return hs_cidr_parse(text, &network) != 0 ? EINVAL : list_add(list_of(s, which), text, anew);
+        if (hs_cidr_parse(text, &network) != 0 || (network.family == AF_UNIX && which->offset != AT(trusted))) { /* allow and deny see addresses only */
+            return EINVAL;
+        }
+        return list_add(list_of(s, which), text, anew);
     }
     if (which->type == HS_SETTING_FILES) {
         return *text == '\0' ? EINVAL : list_add(list_of(s, which), text, anew);

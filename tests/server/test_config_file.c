@@ -102,7 +102,7 @@ addresses_with_options_may_be_tables(void **state)
     assert_string_equal(told, "");
     assert_int_equal(settings.listen.n, 3);
     assert_true(strcmp(settings.listen.items[1], "unix:/x,mode=0660,proxy") == 0 || strcmp(settings.listen.items[1], "unix:/x,proxy,mode=0660") == 0);
-    assert_string_equal(settings.listen.items[2], "82,backlog=5");
+    assert_true(strcmp(settings.listen.items[2], "82,backlog=5,proxy=false") == 0 || strcmp(settings.listen.items[2], "82,proxy=false,backlog=5") == 0);
     assert_int_equal(settings.trusted.n, 1);
     assert_int_equal(settings.deny.n, 2);
     assert_int_equal(settings.max_connections, 9);
@@ -116,6 +116,28 @@ addresses_with_options_may_be_tables(void **state)
         assert_int_equal(read_text(text), EINVAL);
         assert_non_null(strstr(told, "config.lua:1: listen: "));
     }
+}
+
+/* What is passed over could be what keeps a door shut. */
+static void
+nothing_in_a_list_is_passed_over(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "listen = { '83', allow = '10.0.0.0/8' }", "listen = { address = '83', '84' }",
+                                       "listen = { address = '83', allow = {} }", "listen = { address = '83', allow = { net = '10.0.0.0/8' } }",
+                                       "listen = { address = '83', allow = { '::1', nil, '::2' } }", "listen = { address = '83', allow = false }",
+                                       "deny = { '::1', net = '::2' }", "deny = { [2] = '::1' }", "deny = { '::1', nil, '::2' }" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "return { %s }", bad[i]);
+        assert_int_equal(read_text(text), EINVAL);
+        assert_non_null(strstr(told, "config.lua:1: "));
+    }
+    assert_int_equal(read_text("return { listen = { address = '83', defer = false } }"), 0);
+    assert_string_equal(settings.listen.items[0], "83,defer=false");
+    assert_int_equal(read_text("local t = {} for i = 1, 1000 do t[i] = '::1' end return { deny = t }"), 0);
+    assert_int_equal(settings.deny.n, 1000);
+    assert_int_equal(read_text("local t = {} for i = 1, 1001 do t[i] = '::1' end return { deny = t }"), EINVAL);
 }
 
 static void
@@ -249,6 +271,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_kinds),
         cmocka_unit_test(addresses_with_options_may_be_tables),
+        cmocka_unit_test(nothing_in_a_list_is_passed_over),
         cmocka_unit_test(the_command_line_comes_first),
         cmocka_unit_test(all_problems_are_told_with_their_lines),
         cmocka_unit_test(files_that_do_not_run),

@@ -84,6 +84,8 @@ what_is_wrong_is_named(void **state)
         { "8080,max-connections=0", "max-connections that is" },
         { "8080,allow=10.0.0.1/8", "allow that is" },
         { "8080,deny=everybody", "deny that is" },
+        { "8080,deny=unix:", "deny that is" }, /* nobody would be kept out by it */
+        { "8080,allow=false", "allow that is" },
         { "8080,mode=0660", "only for the file of a unix socket" },
         { "unix:@abstract,mode=0660", "only for the file of a unix socket" },
         { "unix:/x,mode=0888", "mode that is" },

@@ -344,6 +344,9 @@ values_that_contradict_each_other(void **state)
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL); /* from nobody */
     assert_int_equal(set(s, "trusted", "127.0.0.1"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
+    assert_int_equal(set(s, "trusted", "unix:"), 0);
+    assert_int_equal(set(s, "deny", "unix:"), EINVAL); /* it would keep nobody out */
+    assert_int_equal(set(s, "allow", "unix:"), EINVAL);
     hs_settings_fini(s);
 }
 
