@@ -252,7 +252,7 @@ worker_is_gone(struct slot *s, int wait_status)
     hs_ipc_free(s->ipc);
     s->ipc = NULL;
     s->ready = s->worn = false;
-    hs_quota_leave(m->quota, s->index);
+    hs_quota_leave(m->quota, s->row);
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
     if (m->draining) {
@@ -446,6 +446,7 @@ be_worker(struct master *m, size_t index, int channel)
         .workers = m->nslots,
         .page = m->page,
         .quota = m->quota,
+        .row = m->slots[index].row,
         .channel = channel,
     };
 
@@ -556,7 +557,7 @@ make(struct master *m)
     master_reload_init(m);
     master_upgrade_init(m);
     for (size_t i = 0; i < m->nslots; i++) {
-        m->slots[i] = (struct slot){ .m = m, .index = i };
+        m->slots[i] = (struct slot){ .m = m, .index = i, .row = i };
         hs_timer_init(&m->slots[i].again, m->loop, on_again, &m->slots[i]);
     }
     err = watch_signals(m);
@@ -583,7 +584,7 @@ begin(struct master *m)
     int err = hs_startup_begin(&m->startup, m->settings, m->nslots);
 
     if (err == 0) {
-        err = hs_quota_new(m->nslots, m->startup.nsockets + 1, &m->quota);
+        err = hs_quota_new(MASTER_ROWS * m->nslots, m->startup.nsockets + 1, &m->quota);
     }
     if (err == 0) {
         err = hs_notify_watch(m->loop);

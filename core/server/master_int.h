@@ -14,9 +14,12 @@
 #include "server/startup.h"
 #include "server/worker.h"
 
+enum { MASTER_ROWS = 2 }; /* of the quota, for each slot: its worker's, and that of the one that is leaving */
+
 struct slot {
     struct master *m;
     size_t index;
+    size_t row; /* of the quota: its worker's */
     pid_t pid; /* 0: none */
     struct hs_ipc *ipc;
     struct hs_timer again; /* the pause before a new worker */

@@ -17,6 +17,7 @@ struct leaver {
     LIST_ENTRY(leaver) link;
     struct master *m;
     size_t index; /* of the slot that it has left */
+    size_t row;   /* where it counts its connections until its end */
     pid_t pid;
     struct hs_ipc *ipc; /* NULL: closed by the worker */
     int64_t kill_at;    /* loop time */
@@ -74,11 +75,13 @@ master_replace(struct slot *s)
     }
     hs_log(HS_LOG_NOTICE, "worker %zu (%d) finishes what it has; another takes its place", s->index, (int)s->pid);
     master_tell(s, HS_MESSAGE_LEAVE);
-    *l = (struct leaver){ .m = m, .index = s->index, .pid = s->pid, .ipc = s->ipc, .kill_at = hs_loop_now(m->loop) + m->settings->drain_timeout + GRACE };
+    *l = (struct leaver){ .m = m, .index = s->index, .row = s->row, .pid = s->pid, .ipc = s->ipc,
+                          .kill_at = hs_loop_now(m->loop) + m->settings->drain_timeout + GRACE };
     LIST_INSERT_HEAD(&m->leavers, l, link);
     hs_ipc_rebind(l->ipc, &calls, l);
     s->ipc = NULL;
     s->pid = 0;
+    s->row = (s->row + m->nslots) % (MASTER_ROWS * m->nslots); /* the other one of the slot's: it is free, as nobody else is leaving */
     s->ready = s->worn = false;
     hs_page_leave(m->page, s->index);
     s->due = true;
@@ -147,6 +150,7 @@ master_replace_reap(struct master *m)
                    strsignal(WTERMSIG(status)));
         }
         struct slot *s = &m->slots[l->index];
+        hs_quota_leave(m->quota, l->row);
         drop(l);
         if (s->worn) {
             master_replace(s);

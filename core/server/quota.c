@@ -72,11 +72,7 @@ hs_quota_take(struct hs_quota *q, size_t worker, size_t kind, uint32_t max)
 void
 hs_quota_give(struct hs_quota *q, size_t worker, size_t kind)
 {
-    _Atomic uint32_t *c = cell(q, worker, kind);
-    uint32_t n = atomic_load(c);
-
-    while (n != 0 && !atomic_compare_exchange_weak(c, &n, n - 1)) { /* none: cleared, with one who shared the cell for a while */
-    }
+    atomic_fetch_sub(cell(q, worker, kind), 1);
 }
 
 void

@@ -96,7 +96,7 @@ on_beat(void *arg)
     }
     if (hs_timer_set(&w->beat, BEAT) != 0) {
         hs_log(HS_LOG_ERROR, "out of memory: this worker ends");
-        httpsrv_server_stop(w->server, 0);
+        hs_server_release(w->server); /* the next one in this place has the same sockets */
     }
 }
 
@@ -219,7 +219,7 @@ start_server(struct worker *w)
     for (size_t i = 0; i < start->nsockets && err == 0; i++) {
         err = hs_server_adopt(w->server, &start->sockets[i], start->index, start->workers);
     }
-    hs_server_share_quota(w->server, start->quota, start->index);
+    hs_server_share_quota(w->server, start->quota, start->row);
     if (err != 0) {
         return err;
     }

@@ -20,6 +20,7 @@ struct hs_worker_start {
     size_t workers; /* that share them */
     struct hs_page *page;
     struct hs_quota *quota;
+    size_t row; /* in the quota: its own, also beside the worker that it replaces */
     int channel; /* descriptor, taken over */
 };
 

@@ -137,6 +137,50 @@ def test_limits():
                 s.close()
 
 
+EATER = WHO + """
+httpsrv.register("GET", "/eat", function()
+  local t = {}
+  for i = 1, math.huge do t[i] = ("x"):rep(1e6 + i) end
+end)
+"""
+
+
+def served(connections, seconds=1.5):
+    """How many of them get an answer."""
+    for s in connections:
+        s.settimeout(seconds)
+        s.sendall(request())
+    n = 0
+    for s in connections:
+        try:
+            n += s.recv(4096).startswith(b"HTTP/1.1 200 ")
+        except OSError:
+            pass
+    return n
+
+
+def test_limits_when_a_worker_is_replaced():
+    for victim in ("leaver", "successor"):
+        with serving("--memory-limit", "48M", script=EATER, listen=("127.0.0.1:0,max-connections=4,defer=none",), workers=1) as server:
+            leaver, = server.workers()
+            kept = [server.connect() for _ in range(3)]
+            check("those who stay", served(kept, 20) == 3)
+            with server.connect() as s:
+                ask(s, "/eat")
+            check("a worker leaves, another takes its place", wait_until(lambda: "finishes what it has" in server.log() and
+                                                                          len(server.workers()) == 2))
+            successor, = set(server.workers()) - {leaver}
+            with server.connect() as s:
+                check("and serves", ask(s)[1] == b"hello")
+            os.kill(leaver if victim == "leaver" else successor, 9)
+            wait_until(lambda: server.log().count("died of signal") == 1)
+            more = [server.connect() for _ in range(6)]
+            free = 4 if victim == "leaver" else 1
+            check(f"the {victim} dies: its places are free, and no others", wait_until(lambda: served(more[:1], 10) == 1) and 1 + served(more[1:]) == free)
+            for s in kept + more:
+                s.close()
+
+
 def test_kinds_of_listeners():
     with serving(listen=("127.0.0.1:0,backlog=16,probe=5", "[::1]:0", "unix:{work}/socket,mode=0660", "unix:@httpsrv-test-%d" % os.getpid()), workers=1,
                  popen={"umask": 0o077}) as server:
