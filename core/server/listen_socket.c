@@ -217,6 +217,9 @@ hs_listen_socket_take(const char *text, int *fds, size_t n, struct hs_listen_soc
         out->tcp = a.sa.sa_family != AF_UNIX;
         out->options.is_unix = !out->tcp;
     }
+    if (err == 0 && out->options.is_unix && !out->options.proxy && out->options.allow.n + out->options.deny.n != 0) {
+        err = EPROTOTYPE; /* nobody who comes has an address that they could look at */
+    }
     for (size_t i = 0; err == 0 && i < n; i++) {
         err = take_lane(out, fds[i]);
     }
@@ -259,6 +262,9 @@ hs_listen_socket_explain(const char *address, int err, char *dst, size_t size)
     case ENOTSOCK:
     case EOPNOTSUPP:
         (void)snprintf(dst, size, "cannot listen at %s: what was handed in is not a socket that listens for streams", address);
+        break;
+    case EPROTOTYPE:
+        (void)snprintf(dst, size, "cannot listen at %s: it has allow or deny, but what was handed in is a unix socket, where clients have no addresses", address);
         break;
     case EEXIST:
         (void)snprintf(dst, size, "cannot listen at %s: the file exists and is not a socket", address);

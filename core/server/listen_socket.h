@@ -26,7 +26,8 @@ struct hs_listen_socket {
  * of socket(2), bind(2), listen(2); ENOMEM. */
 int hs_listen_socket_open(const char *address, size_t lanes, int backlog, struct hs_listen_socket *out);
 /* Takes over n sockets that listen already, all at one address, as lanes; fds, of malloc(3), and what is in it belong to *out then, and are closed and
- * freed on error. text: as hs_listen_options_parse takes it; its mode and backlog come too late. 0; EINVAL; ENOTSOCK, EOPNOTSUPP: it is no socket that
+ * freed on error. text: as hs_listen_options_parse takes it; its mode and backlog come too late. 0; EINVAL; EPROTOTYPE: allow or
+ * deny for a unix socket, whose clients have no addresses; ENOTSOCK, EOPNOTSUPP: it is no socket that
  * listens for streams; ENOMEM. */
 int hs_listen_socket_take(const char *text, int *fds, size_t n, struct hs_listen_socket *out);
 /* What an error of open means, for people: "cannot listen at 80: Permission denied". */

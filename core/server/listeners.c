@@ -441,6 +441,10 @@ on_room(void *arg)
         if (err != 0) {
             pause_accepting(ls, err);
         }
+        if (err != 0 && !ls->paused) { /* no memory for a timer: better busy than deaf */
+            l->full = true;
+            hs_defer(ls->loop, &ls->room);
+        }
     }
 }
 

@@ -186,6 +186,29 @@ sockets_that_were_open_are_taken(void **state)
     hs_listen_socket_close(&s, true);
 }
 
+/* A unix socket's clients have no addresses, whatever its name in the settings was. */
+static void
+allow_and_deny_are_not_for_unix_sockets_that_were_open(void **state)
+{
+    (void)state;
+    static const char *const texts[] = { "fd:web", "fd:web,allow=10.0.0.0/8,proxy", "fd:web,allow=10.0.0.0/8", "fd:web,deny=::1" };
+    char text[200];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct hs_listen_socket taken;
+        int *fds = calloc(1, sizeof *fds);
+        assert_non_null(fds);
+        fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fds[0], &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)), 0);
+        assert_int_equal(listen(fds[0], 5), 0);
+        assert_int_equal(hs_listen_socket_take(texts[i], fds, 1, &taken), i < 2 ? 0 : EPROTOTYPE);
+        if (i < 2) {
+            hs_listen_socket_close(&taken, true);
+        }
+    }
+    hs_listen_socket_explain("fd:web,deny=::1", EPROTOTYPE, text, sizeof text);
+    assert_non_null(strstr(text, "where clients have no addresses"));
+}
+
 static void
 what_does_not_listen_for_streams_is_not(void **state)
 {
@@ -234,6 +257,7 @@ main(void)
         cmocka_unit_test(ruling_22_an_address_in_use_is_an_error_shared_or_not),
         cmocka_unit_test(a_unix_socket_is_one_lane_with_a_file),
         cmocka_unit_test(sockets_that_were_open_are_taken),
+        cmocka_unit_test(allow_and_deny_are_not_for_unix_sockets_that_were_open),
         cmocka_unit_test(what_does_not_listen_for_streams_is_not),
         cmocka_unit_test(errors_are_explained),
     };
