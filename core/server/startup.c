@@ -55,6 +55,9 @@ take_inherited(struct hs_startup *su, const char *text, const char *key, size_t 
     if (err != 0) {
         return fail(text, err);
     }
+    if (!s->tcp && !s->options.inherited) { /* a predecessor's, not systemd's */
+        hs_unix_adopt(s->options.address + strlen("unix:"), &s->file);
+    }
     su->nsockets++;
     return 0;
 }

@@ -172,6 +172,19 @@ hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int bac
 }
 
 void
+hs_unix_adopt(const char *path, struct hs_unix_file *file)
+{
+    struct stat st;
+
+    memset(file, 0, sizeof *file);
+    if (strlen(path) < sizeof file->path && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        strcpy(file->path, path);
+        file->dev = st.st_dev;
+        file->ino = st.st_ino;
+    }
+}
+
+void
 hs_unix_remove(struct hs_unix_file *file)
 {
     struct stat st;

@@ -18,6 +18,8 @@ struct hs_unix_file {
  * take each other's (they hold a lock on the directory meanwhile). 0 with *file set; EADDRINUSE: somebody answers there; EEXIST: a file that is no
  * socket; other errors of bind(2), listen(2). */
 int hs_unix_listen(int fd, const struct sockaddr_un *address, socklen_t len, int backlog, int mode, struct hs_unix_file *file);
+/* Notes the file of a socket that another process has made and handed on, so that it is removed by this one; nothing when there is no socket at path. */
+void hs_unix_adopt(const char *path, struct hs_unix_file *file);
 /* From now on a socket that somebody answers on is replaced too: it is that of the process which this one succeeds. */
 void hs_unix_succeed(void);
 /* Removes the file when it is still the one that was made. */

@@ -50,7 +50,7 @@ class Replaced(Server):
             for _ in range(2):
                 os.kill(self.current(), signal.SIGTERM)
                 time.sleep(0.05)
-        wait_until(lambda: not alive(self.masters[-1]))
+        wait_until(lambda: not alive(self.masters[-1]) and self.process.poll() is not None)
         status = super().stop()
         for pid in self.masters:
             if alive(pid):
@@ -75,6 +75,7 @@ def replaced(*options, **more):
             yield server
         finally:
             status = server.stop()
+            check("no unix socket is left", not [x for x in os.listdir(work) if x.startswith("s")], os.listdir(work))
             check("the first master has ended well", status == 0 and "Sanitizer" not in server.log(), status)
             if os.environ.get("KEEP_LOG"):
                 print(server.log(), file=sys.stderr)

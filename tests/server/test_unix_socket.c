@@ -238,6 +238,13 @@ a_successor_replaces_a_live_socket(void **state)
     assert_int_equal(stat(PATH, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640);
     hs_unix_remove(&first); /* not its own any more */
+    hs_unix_adopt(PATH, &first);
+    assert_true(first.dev == second.dev && first.ino == second.ino);
+    assert_string_equal(first.path, PATH);
+    hs_unix_adopt("/no/such/socket", &first);
+    assert_string_equal(first.path, "");
+    hs_unix_adopt("/", &first);
+    assert_string_equal(first.path, "");
     (void)close(old);
     assert_true(answers());
     hs_unix_remove(&second);
