@@ -298,7 +298,6 @@ take_over(struct master *m)
     }
     m->upgrade.joining = false;
     hs_startup_take_over(&m->startup, m->settings);
-    hs_inherited_fini(&m->startup.inherited); /* addresses that the new settings do not name */
     hs_notify("READY=1\nMAINPID=%ld\nSTATUS=serves", (long)getpid());
     forget_successor(m);
 }

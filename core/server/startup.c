@@ -166,8 +166,30 @@ write_pid_file(struct hs_startup *su, const char *path)
     return err;
 }
 
-void
-hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings)
+/* Sockets of the predecessor's that the settings do not name any more: nobody is to find their files. */
+static void
+drop_unnamed(struct hs_startup *su)
+{
+    struct hs_unix_file file;
+
+    for (size_t i = 0; i < su->inherited.n; i++) {
+        char *key = su->inherited.items[i].key;
+        char *end = strrchr(key, '#');
+        if (su->inherited.items[i].fd < 0 || end == NULL) {
+            continue;
+        }
+        *end = '\0';
+        hs_log(HS_LOG_NOTICE, "not listening at %s any more", key);
+        if (strncmp(key, "unix:/", 6) == 0) {
+            hs_unix_adopt(key + 5, &file);
+            hs_unix_remove(&file);
+        }
+    }
+    hs_inherited_fini(&su->inherited);
+}
+
+static void
+take_pid_file(struct hs_startup *su, const struct hs_settings *settings)
 {
     char key[4096];
     int err = 0;
@@ -190,6 +212,13 @@ hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings)
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "cannot write %s: %s", settings->pid_file, strerror(err));
     }
+}
+
+void
+hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings)
+{
+    take_pid_file(su, settings);
+    drop_unnamed(su);
 }
 
 /* --- all of it --- */

@@ -21,7 +21,7 @@ struct hs_startup {
 /* lanes: for each TCP address that is opened here. With a predecessor its sockets are taken instead, and it keeps the file of the pid until
  * hs_startup_take_over. 0; an errno value, which has been complained about; hs_startup_end is due in both cases. */
 int hs_startup_begin(struct hs_startup *su, const struct hs_settings *settings, size_t lanes);
-/* The predecessor has given way: the file of the pid is ours. */
+/* The predecessor has given way: the file of the pid is ours, and so are sockets that the settings do not name any more, to be closed. */
 void hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings);
 /* Closes and frees. ours: the files are removed too, for this is the process that began it, and it has no successor. */
 void hs_startup_end(struct hs_startup *su, bool ours);

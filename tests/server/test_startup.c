@@ -160,7 +160,16 @@ who_takes_over_writes_into_the_same_file(void **state)
     fputs("1\n", f);
     assert_int_equal(fflush(f), 0);
     assert_int_equal(hs_inherited_add(&next.inherited, key, dup(fileno(f))), 0);
+    struct hs_listen_socket former;
+    char address[128];
+    (void)snprintf(address, sizeof address, "unix:%s/former", dir);
+    assert_int_equal(hs_listen_socket_open(address, 1, 5, &former), 0);
+    strcat(address, "#0");
+    assert_int_equal(hs_inherited_add(&next.inherited, address, dup(former.fds[0])), 0);
     hs_startup_take_over(&next, &settings);
+    assert_false(exists("former")); /* the settings do not name it any more */
+    assert_int_equal(next.inherited.n, 0);
+    hs_listen_socket_close(&former, false);
     assert_true(pread(fileno(f), text, sizeof text - 1, 0) > 0);
     assert_int_equal(strtol(text, NULL, 10), getpid());
     assert_int_equal(fclose(f), 0);
