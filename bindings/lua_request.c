@@ -444,6 +444,25 @@ l_local(lua_State *L)
     return push_address(L, ec_httpsrv_request_local_address(sess));
 }
 
+static int
+l_client(lua_State *L)
+{
+    SESSION_OR_RETURN(sess, "client_address");
+    return push_address(L, ec_httpsrv_request_client_address(sess));
+}
+
+static int
+l_request_id(lua_State *L)
+{
+    SESSION_OR_RETURN(sess, "request_id");
+    const char *id = ec_httpsrv_session_request_id(sess);
+    if (id == NULL) {
+        return hs_lua_fail(L, errno);
+    }
+    lua_pushstring(L, id);
+    return 1;
+}
+
 /* session_state(session) -> "finished", "sending" (its head is out) or "live" */
 static int
 l_state(lua_State *L)
@@ -476,6 +495,8 @@ hs_lua_open_request(lua_State *L, struct hs_lua_runtime *rt)
         { "request_form", l_form },
         { "request_peer_address", l_peer },
         { "request_local_address", l_local },
+        { "client_address", l_client },
+        { "request_id", l_request_id },
         { "state", l_state },
         { NULL, NULL },
     };

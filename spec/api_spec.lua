@@ -10,7 +10,8 @@ local METHODS = [[
     ctx = {}, detach = {}, finish = {}, path_rest = {}, request_method_get = {}, request_protocol_get = {}, request_path_get = {},
     request_username_get = {}, request_subject_cn_get = {}, request_url_get = {}, request_args = {}, request_headers = {},
     request_trailers = {}, request_header_get = { "host" }, request_content_type_get = {}, request_peer_address = {},
-    request_local_address = {}, request_data_get = {}, request_data_get_string = {}, request_data_get_json = {},
+    request_local_address = {}, client_address = {}, request_id = {},
+    request_data_get = {}, request_data_get_string = {}, request_data_get_json = {},
     request_data_spool = {}, response_status_set = { 200 }, response_status_set_std = { 200, "OK", "text/plain" },
     response_status_ok = { "text/plain" }, response_status_denied = { "text/plain" }, response_status_not_found = { "text/plain" },
     response_status_error = { "text/plain" }, response_header_set = { "A", "b" }, response_header_add = { "A", "b" },
@@ -27,7 +28,7 @@ local METHODS = [[
       end
     end
     if type(tostring(sess)) ~= "string" then bad[#bad + 1] = "tostring" end
-    if n < 36 then bad[#bad + 1] = "only " .. n end
+    if n < 38 then bad[#bad + 1] = "only " .. n end
     return table.concat(bad, "\n")
   end
 ]]

@@ -101,6 +101,19 @@ describe("session", function()
       assert.is_true(peer.port > 0 and peer.port ~= own.port)
     end))
 
+    -- proves: session:client_address
+    it("the client's address, which is the peer's where no proxy is trusted", timed(function()
+      assert.are.same({ family = "unix" }, ask("return sess:client_address()", { headers = { "X-Forwarded-For: 192.0.2.1" } }))
+    end))
+
+    -- proves: session:request_id
+    it("an id of its own, the same at each call", timed(function()
+      local one, again = ask("return sess:request_id(), sess:request_id()", { headers = { "X-Request-Id: made-up" } })
+      assert.are.equal(one, again)
+      assert.is_truthy(one:match("^" .. ("[0-9a-f]"):rep(32) .. "$"))
+      assert.are_not.equal(one, (ask("return sess:request_id()")))
+    end))
+
     -- proves: session:request_data_get_string
     it("the body as a string, again and again", timed(function()
       local code = "return sess:request_data_get_string(), sess:request_data_get_string()"

@@ -98,6 +98,9 @@ send_head(ec_httpsrv_session *s)
     if (is_head && length == 0 && s->script_length < 0 && !s->body_called) {
         length = -1;
     }
+    if (__builtin_expect(s->env->ids_sent, 0)) {
+        session_add_request_id(s);
+    }
     struct hs_response r = response_begin(s, length, s->no_content);
     s->head_sent = true;
     s->head_at = hs_loop_now(s->env->loop);
@@ -514,6 +517,9 @@ pump_whole(ec_httpsrv_session *s)
     }
     if (g) {
         content = (struct hs_view){ g->data + g->off, g->len - g->off };
+    }
+    if (__builtin_expect(s->env->ids_sent, 0)) {
+        session_add_request_id(s);
     }
     struct hs_response r = response_begin(s, (int64_t)content.n, false);
     s->st = NULL;

@@ -103,6 +103,8 @@ get(ec_httpsrv_session *s, enum remote_op op)
     case REMOTE_SCHEDULER: return ec_httpsrv_request_event_get_scheduler_inst(s);
     case REMOTE_USERNAME: return (void *)(uintptr_t)ec_httpsrv_request_username_get(s);
     case REMOTE_PEER: return ec_httpsrv_request_peer_address(s);
+    case REMOTE_CLIENT: return ec_httpsrv_request_client_address(s);
+    case REMOTE_REQUEST_ID: return (void *)(uintptr_t)ec_httpsrv_session_request_id(s);
     default: return ec_httpsrv_request_local_address(s);
     }
 }

@@ -15,6 +15,8 @@ enum remote_op {
     REMOTE_SCHEDULER,
     REMOTE_USERNAME,
     REMOTE_PEER,
+    REMOTE_CLIENT,
+    REMOTE_REQUEST_ID,
     REMOTE_LOCAL,
     REMOTE_CTX_SET, /* those that give an error: p */
     REMOTE_USERNAME_SET,  /* p */

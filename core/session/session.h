@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "base/view.h"
+#include "http/forwarded.h"
 #include "http/request.h"
 #include "http/stream.h"
 #include "io/loop.h"
@@ -57,6 +58,11 @@ extern const struct hs_stream_user hs_session_stream_user;
 /* The environment of this thread's loop, NULL in a thread without. */
 struct hs_session_env *hs_session_env_current(void);
 void hs_limits_default(struct hs_limits *l);
+/* Peers in trusted, which stays the caller's, are believed when they say in that field for whom they ask, and which id the request has. NULL: nobody
+ * is (the default). */
+void hs_session_env_set_trust(struct hs_session_env *env, const struct hs_cidr_list *trusted, enum hs_forwarded_field field);
+/* named: somebody will ask for the id of most requests, so errors are logged with theirs; sent: each response has it as X-Request-Id. */
+void hs_session_env_set_request_ids(struct hs_session_env *env, bool named, bool sent);
 /* Live sessions (their request has not ended). */
 size_t hs_session_env_live(const struct hs_session_env *env);
 /* Ends the requests of those that which() picks as if their time were over: 503 where the head is not out, else an abort; their handlers are told as of
@@ -99,6 +105,12 @@ int hs_session_hand_over(ec_httpsrv_session *sess);
 void *hs_session_alloc(ec_httpsrv_session *sess, size_t n);
 /* Whether a body function has been called. */
 bool hs_session_body_called(ec_httpsrv_session *sess);
+
+/* The client's address without its port, as text, as far as it can be trusted; "unix:" for a unix socket. Empty: not known. Borrowed until the
+ * request ends; still there when that is told (hs_session_app.ended). */
+struct hs_view hs_session_client_text(ec_httpsrv_session *sess);
+/* The request's id, where it has been asked for, or where errors are logged with it (hs_session_env_set_request_ids); else NULL. */
+const char *hs_session_named_id(ec_httpsrv_session *sess);
 
 /* Response state as set so far (after the end: as sent). */
 int hs_session_status(ec_httpsrv_session *sess);

@@ -2,6 +2,7 @@
  *   env.c       the sessions of one loop: free list, index by serial, upcalls from the protocols
  *   session.c   life of a session: handler, suspend and resume, abort, end, waiters
  *   request.c   what the request said
+ *   client.c    who asks, and what the request is called
  *   body.c      the request's content
  *   response.c  status, fields, what is appended
  *   ready_head.c  the statuses and content types that are set over and over
@@ -121,7 +122,8 @@ struct _ec_httpsrv_session {
     struct cached_string *strings;
     ec_url_details *url;
     const char *username;
-    ec_sockaddr *peer, *local;
+    ec_sockaddr *peer, *local, *client;
+    const char *request_id; /* NULL: nobody has asked for it */
     void *route;
     void *guard;
     const struct hs_route_options *options;
@@ -191,6 +193,11 @@ struct hs_session_env {
     struct segment *small, *large; /* free blocks, by their links' next */
     unsigned nsmall, nlarge;
     char *scratch; /* PUMP_SCRATCH */
+    const struct hs_cidr_list *trusted; /* NULL: nobody is */
+    enum hs_forwarded_field forwarded;
+    bool ids_named, ids_sent;
+    unsigned char random[4096]; /* for request ids; random_left of it are unused */
+    unsigned random_left;
     LIST_HEAD(, remote_run) runs; /* handlers in threads of pools */
 };
 
@@ -248,6 +255,10 @@ int session_arm_io(ec_httpsrv_session *s, io_object *io);
 void session_disarm_io(ec_httpsrv_session *s);
 /* Something armed has come. */
 void session_fire(ec_httpsrv_session *s, unsigned bit);
+
+/* --- client.c --- */
+/* Adds the request's id to the response, where the handler has not set one. To be called before the head goes, where env->ids_sent. */
+void session_add_request_id(ec_httpsrv_session *s);
 
 /* --- body.c --- */
 void body_init(ec_httpsrv_session *s);

@@ -16,7 +16,7 @@ local methods = {}
 
 -- Those that are C functions as they stand.
 for _, name in ipairs {
-  "ctx", "detach", "finish", "path_rest", "request_method_get", "request_protocol_get", "request_path_get",
+  "client_address", "ctx", "detach", "finish", "path_rest", "request_id", "request_method_get", "request_protocol_get", "request_path_get",
   "request_username_get", "request_username_set", "request_subject_cn_get", "request_url_get", "request_args",
   "request_header_get", "request_content_type_get", "request_peer_address", "request_local_address", "response_status_set",
   "response_status_set_std", "response_status_ok", "response_status_denied", "response_status_not_found", "response_status_error",
@@ -78,6 +78,16 @@ end
 
 --- The same of our side.
 -- @function session:request_local_address
+
+--- The client's address as far as it can be trusted, in the same form: the peer's, unless that is one of the proxies that the setting
+-- trusted names; then what those say in X-Forwarded-For (or Forwarded: setting client-address-from), read from its end up to the first
+-- address that is not trusted. port is 0 where none was said.
+-- @function session:client_address
+
+--- The request's id: what a trusted proxy has sent as X-Request-Id (up to 128 token characters), else 32 random hexadecimal digits, made
+-- at the first call. The access log in JSON and the log of Lua errors have the same.
+-- @function session:request_id
+-- @return string; nil, message, code
 
 local lower_keys = {
   __index = function(t, name)

@@ -546,6 +546,12 @@ function session:request_data_spool() end
 function session:request_peer_address() end
 ---@return httpsrv.address?
 function session:request_local_address() end
+---@return httpsrv.address?
+function session:client_address() end
+---@return string? id
+---@return string? message
+---@return httpsrv.errcode? code
+function session:request_id() end
 ---@param code integer
 ---@param message? string
 ---@return true? ok

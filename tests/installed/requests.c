@@ -34,6 +34,9 @@ head(ec_httpsrv_session *sess)
     CHECK(ec_httpsrv_request_subject_cn_get(sess) == NULL && ec_httpsrv_request_username_get(sess) == NULL);
     CHECK(ec_httpsrv_request_peer_address(sess)->sa.sa_family == AF_UNIX);
     CHECK(ec_httpsrv_request_local_address(sess)->sa.sa_family == AF_UNIX);
+    CHECK(ec_httpsrv_request_client_address(sess) == ec_httpsrv_request_peer_address(sess)); /* nobody is trusted to speak for others */
+    const char *id = ec_httpsrv_session_request_id(sess);
+    CHECK(id != NULL && strlen(id) == 32 && ec_httpsrv_session_request_id(sess) == id);
     return finish(sess);
 }
 

@@ -132,6 +132,13 @@ HTTPSRV_API const char *ec_httpsrv_request_username_get(ec_httpsrv_session *sess
 /* Borrowed until the request ends; NULL when unknown. */
 HTTPSRV_API ec_sockaddr *ec_httpsrv_request_peer_address(ec_httpsrv_session *sess);
 HTTPSRV_API ec_sockaddr *ec_httpsrv_request_local_address(ec_httpsrv_session *sess);
+/* Ours: the client's address as far as it can be trusted: the peer's, unless that is one of the proxies named as trusted; then what those say in
+ * X-Forwarded-For (or Forwarded, as the server is set), read from its end up to the first address that is not trusted. Borrowed until the request
+ * ends; the port is 0 where none was said. NULL when unknown, with errno EBADF when the request has ended. */
+HTTPSRV_API ec_sockaddr *ec_httpsrv_request_client_address(ec_httpsrv_session *sess);
+/* Ours: the request's id: what a trusted proxy has sent as X-Request-Id (up to 128 token characters), else 32 hexadecimal digits, random, made at
+ * the first call. Borrowed until the request ends. NULL with errno EBADF (it has ended), ENOMEM, EAGAIN (the system has no randomness yet). */
+HTTPSRV_API const char *ec_httpsrv_session_request_id(ec_httpsrv_session *sess);
 /* Ours: what follows the registration's base path in the normalised path ("" or without its leading slash). */
 HTTPSRV_API const char *ec_httpsrv_request_path_rest(ec_httpsrv_session *sess);
 /* Ours: "HTTP/1.1". */
