@@ -66,7 +66,7 @@ hs_ascii_to_int64(struct hs_view digits, long long *out)
     return 0;
 }
 
-static const char pairs[] = "00010203040506070809"
+const char hs_ascii_pairs[201] = "00010203040506070809"
                             "10111213141516171819"
                             "20212223242526272829"
                             "30313233343536373839"
@@ -84,12 +84,12 @@ hs_ascii_from_uint64(char *dst, unsigned long long v)
     size_t at = sizeof tmp;
     while (v >= 100) {
         at -= 2;
-        memcpy(tmp + at, pairs + v % 100 * 2, 2);
+        memcpy(tmp + at, hs_ascii_pairs + v % 100 * 2, 2);
         v /= 100;
     }
     if (v >= 10) {
         at -= 2;
-        memcpy(tmp + at, pairs + v * 2, 2);
+        memcpy(tmp + at, hs_ascii_pairs + v * 2, 2);
     } else {
         tmp[--at] = (char)('0' + v);
     }

@@ -71,6 +71,9 @@ bool hs_ascii_ieq(struct hs_view a, struct hs_view b);
  * *out is untouched on error. */
 int hs_ascii_to_int64(struct hs_view digits, long long *out);
 
+/* "00" to "99". */
+extern const char hs_ascii_pairs[201];
+
 /* Writes the decimal digits of v without a NUL; returns how many (at most 20, dst has room for them). */
 size_t hs_ascii_from_uint64(char *dst, unsigned long long v);
 

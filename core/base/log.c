@@ -20,7 +20,8 @@
 
 static _Atomic int threshold = HS_LOG_INFO;
 static _Atomic unsigned long long lost;
-static char process_name[48]; /* " worker 1:", or "" */
+static _Atomic int log_fd = STDERR_FILENO;
+static char process_name[48]; /* "worker 1", or "" */
 
 static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER;
 static hs_log_sink *sink; /* NULL: the default */
@@ -46,13 +47,29 @@ hs_log_set_name(const char *who)
 {
     process_name[0] = '\0';
     if (who != NULL) {
-        (void)snprintf(process_name, sizeof process_name, " %.32s:", who);
+        (void)snprintf(process_name, sizeof process_name, "%.32s", who);
     }
+}
+
+const char *
+hs_log_name(void)
+{
+    return process_name;
+}
+
+void
+hs_log_set_fd(int fd)
+{
+    atomic_store(&log_fd, fd);
 }
 
 int
 hs_log_level_parse(const char *name, enum hs_log_level *out)
 {
+    if (name != NULL && strcmp(name, "warning") == 0) { /* what syslog calls it */
+        *out = HS_LOG_WARN;
+        return 0;
+    }
     for (size_t i = 0; name != NULL && i < NAMES; i++) {
         if (strcmp(name, names[i]) == 0) {
             *out = (enum hs_log_level)i;
@@ -127,7 +144,7 @@ write_line(struct iovec iov[3])
 {
     int at = 0;
     while (at < 3) {
-        ssize_t n = writev(STDERR_FILENO, iov + at, 3 - at);
+        ssize_t n = writev(atomic_load(&log_fd), iov + at, 3 - at);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -156,7 +173,8 @@ default_sink(enum hs_log_level level, const char *line)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     size_t n = strftime(head, sizeof head, "%Y-%m-%dT%H:%M:%S", &tm);
-    int m = snprintf(head + n, sizeof head - n, ".%03dZ %s%s ", (int)(now.tv_nsec / 1000000), hs_log_level_name(level), process_name);
+    int m = snprintf(head + n, sizeof head - n, ".%03dZ %s%s%s%s ", (int)(now.tv_nsec / 1000000), hs_log_level_name(level),
+                     process_name[0] != '\0' ? " " : "", process_name, process_name[0] != '\0' ? ":" : "");
     struct iovec iov[3] = {
         { head, n + (size_t)m },
         { (char *)(uintptr_t)line, strlen(line) },

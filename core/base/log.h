@@ -29,8 +29,12 @@ void hs_log_set_level(enum hs_log_level level);
 enum hs_log_level hs_log_get_level(void);
 /* Names the process in lines of the default sink: "… warn worker 1: message". Up to 32 bytes; NULL: no name. Before other threads log. */
 void hs_log_set_name(const char *who);
-/* "debug", "info", "notice", "warn", "error"; returns 0, or EINVAL for another name or NULL, and then leaves *out alone. */
+/* "debug", "info", "notice", "warn" (or "warning"), "error"; returns 0, or EINVAL for another name or NULL, and then leaves *out alone. */
 int hs_log_level_parse(const char *name, enum hs_log_level *out);
+/* The name as it was set; "": none. */
+const char *hs_log_name(void);
+/* The default sink writes to fd, which stays the caller's, from now on; stderr at first. */
+void hs_log_set_fd(int fd);
 /* The name of a level, a static string; "?" for a value that is none. */
 const char *hs_log_level_name(enum hs_log_level level);
 /* Replaces the sink; NULL restores the default. Returns when no call of the old one is under way any more. */

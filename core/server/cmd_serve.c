@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server/command.h"
 #include "server/config_file.h"
+#include "server/error_log.h"
 #include "server/master.h"
 #include "server/notify.h"
 #include "server/process.h"
@@ -127,7 +128,8 @@ start_and_run(struct httpsrv_server *server, const char *path)
     httpsrv_server_on_reload(server, on_reloaded, NULL);
     hs_server_use_default_control(server);
     hs_server_use_watchdog(server);
-    if (isatty(STDERR_FILENO)) {
+    hs_server_use_logs(server, -1, 0);
+    if (isatty(STDERR_FILENO) && !hs_server_has_access_log(server)) {
         hs_server_show_requests(server, STDERR_FILENO);
     }
     int err = httpsrv_server_start(server, path);
@@ -191,10 +193,16 @@ hs_command_serve(const struct hs_command *self, int argc, char **argv)
     if (status == 0) {
         status = read_config(settings, path);
     }
+    int err = status == 0 ? hs_error_log_open(settings->error_log, NULL) : 0;
+    if (err != 0) {
+        hs_command_complain("error-log: cannot open %s: %s", settings->error_log, strerror(err));
+        status = HS_EXIT_FAILED;
+    }
     if (status == 0) {
         hs_log_set_level((enum hs_log_level)settings->log_level);
         hs_process_raise_limits();
         hs_notify_begin();
+        hs_process_survive_writes();
         status = hs_settings_workers(settings) == 0 ? start_and_run(server, path) : run_workers(&server, path);
     }
     httpsrv_server_free(server);

@@ -3,7 +3,9 @@
  * shorter than its head, ends the channel: the other side is the same program, so it is broken or is not what it should be. */
 #include "server/ipc.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@ struct head {
 
 struct waiting {
     STAILQ_ENTRY(waiting) link;
-    size_t n;
+    int fds[HS_IPC_FDS_MAX]; /* ours */
+    size_t nfds, n;
     char bytes[];
 };
 
@@ -30,15 +33,40 @@ struct hs_ipc {
     struct hs_deferred end; /* the other side is gone, and has not been told */
     bool broken;
     unsigned busy; /* frames of ours on the stack */
+    int fds[HS_IPC_FDS_MAX]; /* of the message that is being told, -1: taken */
+    size_t nfds;
     bool freed;
 };
 
 enum { MESSAGES_A_TURN = 64 };
 
+/* Room for descriptors beside a message. */
+union control {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int) * HS_IPC_FDS_MAX)];
+};
+
 int
 hs_ipc_pair(int fds[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : errno;
+}
+
+static void
+close_all(const int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]);
+        }
+    }
+}
+
+static void
+free_waiting(struct waiting *w)
+{
+    close_all(w->fds, w->nfds);
+    free(w);
 }
 
 static void
@@ -48,7 +76,7 @@ drop_queue(struct hs_ipc *c)
 
     while ((w = STAILQ_FIRST(&c->queue)) != NULL) {
         STAILQ_REMOVE_HEAD(&c->queue, link);
-        free(w);
+        free_waiting(w);
     }
     c->queued = 0;
 }
@@ -76,11 +104,19 @@ break_off(struct hs_ipc *c)
 
 /* 0; EAGAIN; what broke it. */
 static int
-send_one(int fd, const struct head *head, struct hs_view text)
+send_now(int fd, struct iovec *iov, size_t niov, const int *fds, size_t nfds)
 {
-    struct iovec iov[2] = { { (void *)(uintptr_t)head, sizeof *head }, { (void *)(uintptr_t)text.p, text.n } };
-    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+    union control control;
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = niov };
 
+    if (nfds != 0) {
+        memset(&control, 0, sizeof control);
+        m.msg_control = control.bytes;
+        m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+        *h = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * nfds) };
+        memcpy(CMSG_DATA(h), fds, sizeof(int) * nfds);
+    }
     while (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno != EINTR) {
             return errno == EWOULDBLOCK || errno == ENOBUFS ? EAGAIN : errno;
@@ -90,7 +126,7 @@ send_one(int fd, const struct head *head, struct hs_view text)
 }
 
 static int
-enqueue(struct hs_ipc *c, const struct head *head, struct hs_view text)
+enqueue(struct hs_ipc *c, const struct head *head, struct hs_view text, const int *fds, size_t nfds)
 {
     size_t n = sizeof *head + text.n;
 
@@ -98,8 +134,7 @@ enqueue(struct hs_ipc *c, const struct head *head, struct hs_view text)
         return ENOBUFS;
     }
     struct waiting *w = malloc(sizeof *w + n);
-    if (w == NULL || hs_watch_set(&c->watch, HS_READ | HS_WRITE) != 0) {
-        free(w);
+    if (w == NULL) {
         return ENOMEM;
     }
     w->n = n;
@@ -107,25 +142,39 @@ enqueue(struct hs_ipc *c, const struct head *head, struct hs_view text)
     if (text.n != 0) {
         memcpy(w->bytes + sizeof *head, text.p, text.n);
     }
+    int err = 0;
+    for (w->nfds = 0; w->nfds < nfds && err == 0; w->nfds++) {
+        w->fds[w->nfds] = fcntl(fds[w->nfds], F_DUPFD_CLOEXEC, 0);
+        err = w->fds[w->nfds] < 0 ? errno : 0;
+    }
+    if (err == 0 && hs_watch_set(&c->watch, HS_READ | HS_WRITE) != 0) {
+        err = ENOMEM;
+    }
+    if (err != 0) {
+        free_waiting(w);
+        return err;
+    }
     STAILQ_INSERT_TAIL(&c->queue, w, link);
     c->queued += n;
     return 0;
 }
 
 int
-hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text)
+hs_ipc_send_fds(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text, const int *fds, size_t nfds)
 {
-    const struct head head = { type, number };
+    struct head head = { type, number };
+    struct iovec iov[2] = { { &head, sizeof head }, { (void *)(uintptr_t)text.p, text.n } };
 
+    assert(nfds <= HS_IPC_FDS_MAX);
     if (text.n > HS_IPC_TEXT_MAX) {
         return EMSGSIZE;
     }
     if (c->broken) {
         return EPIPE;
     }
-    int err = STAILQ_EMPTY(&c->queue) ? send_one(c->watch.fd, &head, text) : EAGAIN;
+    int err = STAILQ_EMPTY(&c->queue) ? send_now(c->watch.fd, iov, 2, fds, nfds) : EAGAIN;
     if (err == EAGAIN) {
-        return enqueue(c, &head, text);
+        return enqueue(c, &head, text, fds, nfds);
     }
     if (err != 0) {
         break_off(c);
@@ -134,29 +183,59 @@ hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view tex
     return 0;
 }
 
+int
+hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text)
+{
+    return hs_ipc_send_fds(c, type, number, text, NULL, 0);
+}
+
 static void
 send_queued(struct hs_ipc *c)
 {
     struct waiting *w;
 
     while ((w = STAILQ_FIRST(&c->queue)) != NULL) {
-        if (send(c->watch.fd, w->bytes, w->n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
-                break_off(c);
-            }
+        struct iovec iov = { w->bytes, w->n };
+        int err = send_now(c->watch.fd, &iov, 1, w->fds, w->nfds);
+        if (err == EAGAIN) {
+            return;
+        }
+        if (err != 0) {
+            break_off(c);
             return;
         }
         STAILQ_REMOVE_HEAD(&c->queue, link);
         c->queued -= w->n;
-        free(w);
+        free_waiting(w);
     }
     (void)hs_watch_set(&c->watch, HS_READ);
 }
 
 /* --- receiving --- */
+
+/* Those that came with a message. */
+static void
+keep_fds(struct hs_ipc *c, struct msghdr *m)
+{
+    c->nfds = 0;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) { /* there is one at most, and room for all of it */
+            c->nfds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            memcpy(c->fds, CMSG_DATA(h), c->nfds * sizeof(int));
+        }
+    }
+}
+
+int
+hs_ipc_take_fd(struct hs_ipc *c, size_t i)
+{
+    int fd = i < c->nfds ? c->fds[i] : -1;
+
+    if (i < c->nfds) {
+        c->fds[i] = -1;
+    }
+    return fd;
+}
 
 /* Whether there may be more. */
 static bool
@@ -164,23 +243,29 @@ receive_one(struct hs_ipc *c)
 {
     char buf[sizeof(struct head) + HS_IPC_TEXT_MAX];
     struct iovec iov = { buf, sizeof buf };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+    union control control;
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
     struct head head;
 
-    ssize_t n = recvmsg(c->watch.fd, &m, MSG_DONTWAIT);
+    ssize_t n = recvmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && errno == EINTR) {
         return true;
     }
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         return false;
     }
+    if (n >= 0) {
+        keep_fds(c, &m);
+    }
     if (n < (ssize_t)sizeof head || (m.msg_flags & MSG_TRUNC) != 0) {
         break_off(c);
-        return false;
+    } else {
+        memcpy(&head, buf, sizeof head);
+        c->calls->message(c->arg, head.type, head.number, (struct hs_view){ buf + sizeof head, (size_t)n - sizeof head });
     }
-    memcpy(&head, buf, sizeof head);
-    c->calls->message(c->arg, head.type, head.number, (struct hs_view){ buf + sizeof head, (size_t)n - sizeof head });
-    return true;
+    close_all(c->fds, c->nfds);
+    c->nfds = 0;
+    return !c->broken;
 }
 
 static void
@@ -214,9 +299,10 @@ hs_ipc_deliver(struct hs_ipc *c)
 int
 hs_ipc_write(int fd, uint32_t type, uint32_t number, struct hs_view text)
 {
-    const struct head head = { type, number };
+    struct head head = { type, number };
+    struct iovec iov[2] = { { &head, sizeof head }, { (void *)(uintptr_t)text.p, text.n } };
 
-    return send_one(fd, &head, text);
+    return send_now(fd, iov, 2, NULL, 0);
 }
 
 int

@@ -10,7 +10,7 @@
 #include "base/view.h"
 #include "io/loop.h"
 
-enum { HS_IPC_TEXT_MAX = 32 * 1024, HS_IPC_QUEUE_MAX = 4 * 1024 * 1024 };
+enum { HS_IPC_TEXT_MAX = 32 * 1024, HS_IPC_QUEUE_MAX = 4 * 1024 * 1024, HS_IPC_FDS_MAX = 2 };
 
 struct hs_ipc;
 
@@ -29,6 +29,10 @@ int hs_ipc_new(struct hs_loop *loop, int fd, const struct hs_ipc_calls *calls, v
 void hs_ipc_rebind(struct hs_ipc *c, const struct hs_ipc_calls *calls, void *arg);
 /* Closes it, also from within its own calls; nothing is called any more, and what is still queued is lost. NULL is ignored. */
 void hs_ipc_free(struct hs_ipc *c);
+/* Sends a message with up to HS_IPC_FDS_MAX descriptors, which stay the caller's. As hs_ipc_send, and EMFILE. */
+int hs_ipc_send_fds(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text, const int *fds, size_t nfds);
+/* Within message(): takes the i-th descriptor that came with it over; those that nobody takes are closed. -1: there is none. */
+int hs_ipc_take_fd(struct hs_ipc *c, size_t i);
 /* Sends a message. 0; EMSGSIZE: more than HS_IPC_TEXT_MAX bytes; ENOBUFS: the other side does not read; EPIPE: it is gone; ENOMEM. */
 int hs_ipc_send(struct hs_ipc *c, uint32_t type, uint32_t number, struct hs_view text);
 /* Delivers the messages that are here now, without a turn of the loop: before somebody who has ended is forgotten. Not from within its own calls. */

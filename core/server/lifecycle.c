@@ -61,6 +61,7 @@ begin_serving(struct httpsrv_server *s)
     server_make_current(s);
     server_set_state(s, SERVER_SERVING);
     int err = server_entrance_open(s);
+    server_logs_trust(s);
     if (err != 0) {
         s->load_err = server_fail(s, err, "cannot accept: %s", strerror(err));
         s->stop = s->at_once = true;

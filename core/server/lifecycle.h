@@ -7,6 +7,7 @@
 #include "http/h1.h"
 #include "server/entrance.h"
 #include "server/listeners.h"
+#include "server/logs.h"
 #include "server/reload.h"
 #include "server/request_ends.h"
 #include "server/server_int.h"
@@ -23,6 +24,7 @@ struct httpsrv_server {
     struct hs_session_env *env;
     struct hs_dispatch *dispatch;
     struct hs_request_ends ends;    /* who is told of requests that have ended */
+    struct server_logs logs;
     struct hs_h1 *h1;
     struct hs_listeners *listeners; /* NULL once closed */
     struct server_entrance entrance;

@@ -370,7 +370,19 @@ upgrade(void *arg)
     master_upgrade_begin(arg);
 }
 
-static const struct hs_process_calls process_calls = { is_stopping, drain, stop_at_once, reload, upgrade };
+static void
+reopen(void *arg)
+{
+    char why[512];
+
+    if (master_logs_reopen(arg, why, sizeof why) != 0) {
+        hs_log(HS_LOG_ERROR, "SIGUSR1: %s", why);
+    } else {
+        hs_log(HS_LOG_NOTICE, "SIGUSR1: log files were opened anew");
+    }
+}
+
+static const struct hs_process_calls process_calls = { is_stopping, drain, stop_at_once, reload, reopen, upgrade };
 
 static int
 watch_signals(struct master *m)
@@ -448,6 +460,7 @@ be_worker(struct master *m, size_t index, int channel)
         .quota = m->quota,
         .row = m->slots[index].row,
         .channel = channel,
+        .access_fd = m->access_fd,
     };
 
     atomic_store(&hs_page_slot(m->page, index)->pid, getpid());
@@ -598,7 +611,7 @@ begin(struct master *m)
 int
 hs_master_run(const struct hs_settings *settings, const char *path)
 {
-    struct master m = { .settings = settings, .path = path, .nslots = hs_settings_workers(settings) };
+    struct master m = { .settings = settings, .path = path, .nslots = hs_settings_workers(settings), .access_fd = -1 };
     pid_t self = getpid();
 
     int err = make(&m);
@@ -608,7 +621,7 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     } else if (hs_secret() == NULL) { /* made here, so that all workers have the same */
         hs_command_complain("cannot start: no random bytes are to be had");
         m.status = HS_EXIT_FAILED;
-    } else if (begin(&m) != 0) {
+    } else if (master_logs_open(&m) != 0 || begin(&m) != 0) {
         m.status = HS_EXIT_FAILED;
     } else {
         supervise(&m);

@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "base/log.h"
 #include "server/control.h"
 #include "server/ipc.h"
 #include "server/master.h"
@@ -75,6 +76,7 @@ struct master {
     struct master_reload reload;
     struct master_upgrade upgrade;
     struct leavers leavers;
+    int access_fd; /* what the access log of workers writes to; -1: there is none, or it needs none */
     struct hs_master_control *control; /* NULL: closed */
     bool serving; /* the first worker has been ready */
     bool announced, draining, at_once, killed;
@@ -103,6 +105,13 @@ void master_replace_kill(struct master *m, bool all);
 void master_replace_reap(struct master *m);
 /* The master ends, or is in a child: they are forgotten. */
 void master_replace_forget(struct master *m);
+/* --- master_logs.c --- */
+/* Opens what workers are handed for their access log. 0 or errno, which has been told. */
+int master_logs_open(struct master *m);
+/* USR1 has come, or the like: opens log files anew, here and in all workers. 0; errno, and why says so: what could not be opened goes on. */
+int master_logs_reopen(struct master *m, char *why, size_t size);
+/* Messages below that level are dropped from now on, here and in all workers. */
+void master_logs_set_level(struct master *m, enum hs_log_level level);
 
 /* --- master_reload.c --- */
 void master_reload_init(struct master *m);

@@ -13,6 +13,8 @@ enum hs_message {
     HS_MESSAGE_CANCEL,    /* whoever gave that command is gone */
     HS_MESSAGE_RELEASE,   /* as DRAIN, but others have the sockets: who waits in their queues is theirs */
     HS_MESSAGE_LEAVE,     /* another takes its place now: as DRAIN, and its place in the page is the other's */
+    HS_MESSAGE_REOPEN,    /* log files have been opened anew; text: 'a' (access log), 'e' (error log), for each a descriptor */
+    HS_MESSAGE_LOG_LEVEL, /* number: enum hs_log_level */
 
     /* from a worker */
     HS_MESSAGE_READY = 64, /* it serves; text: how many routes, as a decimal number */

@@ -16,8 +16,8 @@
 #include "server/notify.h"
 #include "server/server_int.h"
 
-enum { N_SIGNALS = 4 };
-static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
+enum { N_SIGNALS = 5 };
+static const int watched[N_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 
 struct hs_process {
     const struct hs_process_calls *calls;
@@ -36,6 +36,27 @@ hs_process_raise_limits(void)
     if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != r.rlim_max) {
         r.rlim_cur = r.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static void
+do_nothing(int number)
+{
+    (void)number;
+}
+
+void
+hs_process_survive_writes(void)
+{
+    static const int numbers[] = { SIGPIPE, SIGXFSZ };
+    struct sigaction sa;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (sigaction(numbers[i], NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO) == 0 && sa.sa_handler == SIG_DFL) {
+            sa = (struct sigaction){ .sa_handler = do_nothing, .sa_flags = SA_RESTART };
+            (void)sigemptyset(&sa.sa_mask);
+            (void)sigaction(numbers[i], &sa, NULL);
+        }
     }
 }
 
@@ -116,6 +137,8 @@ on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (number == SIGHUP) {
         on_hangup(p);
+    } else if (number == SIGUSR1) {
+        p->calls->reopen(p->arg);
     } else if (number == SIGUSR2) {
         upgrade(p);
     } else if (p->calls->stopping(p->arg)) {
@@ -218,4 +241,18 @@ reload_server(void *server)
     }
 }
 
-const struct hs_process_calls hs_process_server = { server_is_stopping, drain_server, stop_server, reload_server, NULL };
+static void
+reopen_server_logs(void *server)
+{
+    char why[512];
+
+    if (hs_server_reopen_logs(server, why, sizeof why) != 0) {
+        hs_log(HS_LOG_ERROR, "SIGUSR1: %s", why);
+    } else {
+        hs_log(HS_LOG_NOTICE, "SIGUSR1: log files were opened anew");
+    }
+}
+
+const struct hs_process_calls hs_process_server = {
+    server_is_stopping, drain_server, stop_server, reload_server, reopen_server_logs, NULL,
+};

@@ -63,7 +63,7 @@ httpsrv_server_new(struct httpsrv_server **out)
         atomic_flag_clear(&taken);
         return ENOMEM;
     }
-    s->request_fd = -1;
+    s->request_fd = s->logs.fd = -1;
     *out = s;
     return 0;
 }
@@ -356,7 +356,10 @@ httpsrv_server_start(struct httpsrv_server *s, const char *scripts)
     if (err != 0) {
         return server_fail(s, err, "cannot start: %s", strerror(err));
     }
-    err = open_listeners(s);
+    err = server_logs_open(s);
+    if (err == 0) {
+        err = open_listeners(s);
+    }
     if (err == 0) {
         err = server_control_open(s);
     }
@@ -389,6 +392,7 @@ free_floors(struct httpsrv_server *s)
     hs_pools_stop();
     (void)hs_loop_turn(s->loop, false); /* what the pools have posted, and what that defers */
     (void)hs_loop_turn(s->loop, false);
+    server_logs_close(s);
     if (s->env != NULL && hs_session_env_live(s->env) != 0) {
         hs_log(HS_LOG_ERROR, "%zu suspended sessions were not resumed: their memory is given up", hs_session_env_live(s->env));
         return;

@@ -26,6 +26,15 @@ void hs_server_use_test_clock(struct httpsrv_server *s);
 void hs_server_use_default_control(struct httpsrv_server *s);
 /* Has fn told of every request that ends, from now on; arg must live as long as the server. 0; ENOSPC. */
 int hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg);
+/* Before start: the process has its error log already, and its access log, if the settings want one, is to write to access_fd, which is taken over
+ * (-1: opened by the server). Lines name worker. */
+void hs_server_use_logs(struct httpsrv_server *s, int access_fd, unsigned worker);
+/* Whether the settings want an access log. */
+bool hs_server_has_access_log(const struct httpsrv_server *s);
+/* The access log goes on with fd, which is taken over. */
+void hs_server_switch_access_log(struct httpsrv_server *s, int fd);
+/* Opens the log files anew: the process's error log, and the server's access log. 0; errno, and why says so: what could not be opened goes on. */
+int hs_server_reopen_logs(struct httpsrv_server *s, char *why, size_t size);
 /* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
 /* From now on what a reload has loaded does not take over by itself: prepared is called, from the loop, with 0, or with what made it fail (the former

@@ -4,17 +4,17 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ascii.h"
 #include "base/log.h"
 #include "http/request.h"
 #include "io/loop.h"
 #include "server/listen_options.h"
+#include "server/log_target.h"
+#include "server/settings_value.h"
 
 #define KIB ((int64_t)1024)
 #define MIB (1024 * KIB)
@@ -44,6 +44,16 @@ static const struct hs_setting table[] = {
     { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
+    { "error-log", HS_SETTING_LOG, AT(error_log), 0, 0, false, true, "stderr", "WHERE",
+      "where messages go: a file's name, stderr, stdout, syslog or syslog:FACILITY; USR1 has a file opened anew" },
+    { "access-log", HS_SETTING_LOG, AT(access_log), 0, 0, false, true, "none", "WHERE",
+      "a line for each request: a file's name, - (stdout), stderr, syslog or syslog:FACILITY; without it a terminal shows requests" },
+    { "access-log-format", HS_SETTING_CHOICE, AT(access_log_format), 0, 1, false, true, "combined", "combined|json",
+      "of those lines: as Apache and nginx write them, or a JSON object on each" },
+    { "client-address-from", HS_SETTING_CHOICE, AT(client_address_from), 0, 1, false, true, "x-forwarded-for", "x-forwarded-for|forwarded",
+      "the field in which trusted proxies say who their client is" },
+    { "request-id", HS_SETTING_FLAG, AT(request_id), 0, 1, false, true, "false", NULL,
+      "send an id with each response (X-Request-Id), that of a trusted proxy or a random one" },
     { "backlog", HS_SETTING_COUNT, AT(backlog), 1, 65535, false, true, "4096", "N", "connections that may wait to be accepted" },
     { "max-connections", HS_SETTING_COUNT, AT(max_connections), 1, UNSIGNED_MAX / 2, true, true, "none", "N",
       "connections at a time, over all listeners and workers; who comes beyond it waits to be accepted" },
@@ -122,7 +132,7 @@ string_of(const struct hs_settings *s, const struct hs_setting *which)
 static bool
 is_string(const struct hs_setting *which)
 {
-    return which->type == HS_SETTING_FILE || which->type == HS_SETTING_PATH || which->type == HS_SETTING_NAME;
+    return which->type == HS_SETTING_FILE || which->type == HS_SETTING_PATH || which->type == HS_SETTING_NAME || which->type == HS_SETTING_LOG;
 }
 
 /* --- names --- */
@@ -173,196 +183,7 @@ hs_setting_like(const char *name)
     return best != NULL ? hs_setting_find(best) : NULL;
 }
 
-/* --- values from text --- */
-
-static bool
-parse_flag(const char *text, int64_t *out)
-{
-    static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = (int64_t)(i & 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The whole number at the start of text; *rest is what follows. */
-static bool
-parse_digits(const char *text, int64_t *out, const char **rest)
-{
-    struct hs_view v = { text, strspn(text, "0123456789") };
-    long long n;
-
-    if (hs_ascii_to_int64(v, &n) != 0) {
-        return false;
-    }
-    *out = n;
-    *rest = text + v.n;
-    return true;
-}
-
-static bool
-parse_count(const char *text, int64_t *out)
-{
-    const char *rest;
-
-    return parse_digits(text, out, &rest) && *rest == '\0';
-}
-
-static bool
-parse_size(const char *text, int64_t *out)
-{
-    static const char letters[] = "KMGT";
-    const char *rest;
-    int64_t unit = 1;
-
-    if (!parse_digits(text, out, &rest)) {
-        return false;
-    }
-    if (*rest != '\0') {
-        const char *letter = strchr(letters, *rest >= 'a' && *rest <= 'z' ? *rest - 'a' + 'A' : *rest);
-        if (letter == NULL) {
-            return false;
-        }
-        unit = (int64_t)1 << (10 * (letter - letters + 1));
-        rest += strcmp(rest + 1, "iB") == 0 ? 3 : 1;
-    }
-    return *rest == '\0' && !__builtin_mul_overflow(*out, unit, out);
-}
-
-/* Seconds with up to nine decimals, or another unit with none lost below a nanosecond. */
-static bool
-parse_time(const char *text, int64_t *out)
-{
-    static const struct {
-        const char *suffix;
-        int64_t ns;
-    } units[] = { { "", HS_SEC }, { "s", HS_SEC }, { "ms", HS_MSEC }, { "m", 60 * HS_SEC }, { "h", 3600 * HS_SEC } };
-    const char *rest;
-    int64_t whole, fraction = 0, scale = 1;
-
-    if (!parse_digits(text, &whole, &rest)) {
-        return false;
-    }
-    if (*rest == '.') {
-        size_t digits = strspn(++rest, "0123456789");
-        if (digits == 0 || digits > 9) {
-            return false;
-        }
-        for (; digits != 0; digits--) {
-            fraction = fraction * 10 + (*rest++ - '0');
-            scale *= 10;
-        }
-    }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(rest, units[i].suffix) == 0) {
-            int64_t part = (int64_t)((__int128)fraction * units[i].ns / scale);
-            return !__builtin_mul_overflow(whole, units[i].ns, out) && !__builtin_add_overflow(*out, part, out);
-        }
-    }
-    return false;
-}
-
-static bool
-parse_number(const struct hs_setting *which, const char *text, int64_t *out)
-{
-    enum hs_log_level level;
-
-    if (which->none && (strcmp(text, "none") == 0 || strcmp(text, "false") == 0)) {
-        *out = -1;
-        return true;
-    }
-    switch (which->type) {
-    case HS_SETTING_FLAG:
-        return parse_flag(text, out);
-    case HS_SETTING_WORKERS:
-        if (strcmp(text, "auto") == 0) {
-            *out = -1;
-            return true;
-        }
-        return parse_count(text, out) && *out >= which->min && *out <= which->max;
-    case HS_SETTING_COUNT:
-        return parse_count(text, out) && *out >= which->min && *out <= which->max;
-    case HS_SETTING_SIZE:
-        return parse_size(text, out) && *out >= which->min && *out <= which->max;
-    case HS_SETTING_TIME:
-        return parse_time(text, out) && *out >= which->min && *out <= which->max;
-    case HS_SETTING_LOG_LEVEL:
-        if (hs_log_level_parse(text, &level) != 0) {
-            return false;
-        }
-        *out = (int64_t)level;
-        return true;
-    case HS_SETTING_ADDRESSES:
-    case HS_SETTING_NETWORKS:
-    case HS_SETTING_FILES:
-    case HS_SETTING_FILE:
-    case HS_SETTING_PATH:
-    case HS_SETTING_NAME:
-        break;
-    }
-    return false;
-}
-
 /* --- values as text --- */
-
-/* Seconds without needless decimals. */
-static int
-format_time(int64_t ns, char *dst, size_t size)
-{
-    char text[48];
-
-    int n = snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, ns / HS_SEC, ns % HS_SEC);
-    while (n > 0 && text[n - 1] == '0') {
-        n--;
-    }
-    if (n > 0 && text[n - 1] == '.') {
-        n--;
-    }
-    return snprintf(dst, size, "%.*s", n, text);
-}
-
-static int
-format_number(const struct hs_setting *which, int64_t v, char *dst, size_t size)
-{
-    static const char letters[] = "\0KMGT";
-    size_t unit = 0;
-
-    if (v == -1 && which->none) {
-        return snprintf(dst, size, "none");
-    }
-    switch (which->type) {
-    case HS_SETTING_FLAG:
-        return snprintf(dst, size, "%s", v != 0 ? "true" : "false");
-    case HS_SETTING_LOG_LEVEL:
-        return snprintf(dst, size, "%s", hs_log_level_name((enum hs_log_level)v));
-    case HS_SETTING_TIME:
-        return format_time(v, dst, size);
-    case HS_SETTING_SIZE:
-        while (unit < 4 && v != 0 && v % KIB == 0) {
-            v /= KIB;
-            unit++;
-        }
-        return snprintf(dst, size, "%" PRId64 "%.1s", v, &letters[unit]);
-    case HS_SETTING_WORKERS:
-        if (v == -1) {
-            return snprintf(dst, size, "auto");
-        }
-        break;
-    case HS_SETTING_COUNT:
-    case HS_SETTING_ADDRESSES:
-    case HS_SETTING_NETWORKS:
-    case HS_SETTING_FILES:
-    case HS_SETTING_FILE:
-    case HS_SETTING_PATH:
-    case HS_SETTING_NAME:
-        break;
-    }
-    return snprintf(dst, size, "%" PRId64, v);
-}
 
 int
 hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size)
@@ -372,7 +193,7 @@ hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, c
         return snprintf(dst, size, "%s", v != NULL ? v : "");
     }
     if (!hs_setting_is_list(which)) {
-        return format_number(which, *number_of(s, which), dst, size);
+        return hs_setting_format_number(which, *number_of(s, which), dst, size);
     }
     const struct hs_setting_list *list = list_of(s, which);
     int total = 0;
@@ -386,43 +207,13 @@ hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, c
     return total;
 }
 
-/* What a value must be, for errors. */
-static void
-describe(const struct hs_setting *which, char *why, size_t size)
-{
-    static const char *const kinds[] = {
-        [HS_SETTING_FLAG] = "true or false",
-        [HS_SETTING_COUNT] = "a whole number",
-        [HS_SETTING_WORKERS] = "auto, or a whole number",
-        [HS_SETTING_SIZE] = "a number of bytes (suffixes K, M, G)",
-        [HS_SETTING_TIME] = "a number of seconds (suffixes ms, s, m, h)",
-        [HS_SETTING_LOG_LEVEL] = "debug, info, notice, warn or error",
-        [HS_SETTING_ADDRESSES] = "an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH",
-        [HS_SETTING_NETWORKS] = "a network: 192.0.2.0/24, 2001:db8::/32, or an address; no bits may be set behind the prefix",
-        [HS_SETTING_FILES] = "a file name",
-        [HS_SETTING_FILE] = "a file name",
-        [HS_SETTING_PATH] = "a path, or none",
-        [HS_SETTING_NAME] = "a name, or a number",
-    };
-    char min[40], max[40];
-
-    if (which->min == which->max || which->type == HS_SETTING_FLAG) {
-        (void)snprintf(why, size, "must be %s", kinds[which->type]);
-        return;
-    }
-    (void)format_number(which, which->min, min, sizeof min);
-    (void)format_number(which, which->max, max, sizeof max);
-    (void)snprintf(why, size, "must be %s from %s%s%s%s", kinds[which->type], min, which->max != INT64_MAX ? " to " : " on",
-                   which->max != INT64_MAX ? max : "", which->none ? ", or none" : "");
-}
-
 /* The same of a value that is wrong. */
 static void
 describe_for(const struct hs_setting *which, const char *text, char *why, size_t size)
 {
     struct hs_listen_options options;
 
-    describe(which, why, size);
+    hs_setting_describe(which, why, size);
     if (which->type == HS_SETTING_ADDRESSES && hs_listen_options_parse(text, &options, why, size) == 0) {
         hs_listen_options_fini(&options);
     }
@@ -499,9 +290,11 @@ store(struct hs_settings *s, const struct hs_setting *which, const char *text, b
         return *text == '\0' ? EINVAL : list_add(list_of(s, which), text, anew);
     }
     if (is_string(which)) {
-        return *text == '\0' ? EINVAL : set_string(string_of(s, which), text);
+        struct hs_log_target target;
+        bool ok = which->type == HS_SETTING_LOG ? hs_log_target_parse(text, &target) == 0 : *text != '\0';
+        return !ok ? EINVAL : set_string(string_of(s, which), text);
     }
-    if (!parse_number(which, text, &number)) {
+    if (!hs_setting_parse_number(which, text, &number)) {
         return EINVAL;
     }
     *number_of(s, which) = number;
@@ -615,10 +408,10 @@ hs_settings_fini(struct hs_settings *s)
     list_clear(&s->allow);
     list_clear(&s->deny);
     list_clear(&s->trusted);
-    free(s->config);
-    free(s->control);
-    free(s->user);
-    free(s->group);
-    free(s->pid_file);
-    s->config = s->control = s->user = s->group = s->pid_file = NULL;
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (is_string(&table[i])) {
+            free(*string_of(s, &table[i]));
+            *string_of(s, &table[i]) = NULL;
+        }
+    }
 }

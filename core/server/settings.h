@@ -24,6 +24,8 @@ enum hs_setting_type {
     HS_SETTING_FILE,      /* read at start */
     HS_SETTING_PATH,      /* of something that is made */
     HS_SETTING_NAME,      /* of a user or group, or its number */
+    HS_SETTING_LOG,       /* as hs_log_target_parse takes it */
+    HS_SETTING_CHOICE,    /* one of the words of value, "a|b", kept as its place among them */
 };
 
 /* Who set a value; a weaker source does not change what a stronger one has set. */
@@ -53,7 +55,9 @@ struct hs_settings {
     char *config; /* NULL: DIR/config.lua, where there is one */
     char *user, *group, *pid_file; /* NULL: not asked for */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
+    char *access_log, *error_log;
     int64_t workers, dev, log_level, watchdog, memory_limit;
+    int64_t access_log_format, client_address_from, request_id;
     int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout, handler_timeout;
     int64_t max_body, body_memory, body_ahead, body_rate, body_window, drain_max;

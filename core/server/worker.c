@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/error_log.h"
 #include "server/ipc.h"
 #include "server/message.h"
 #include "server/server_int.h"
@@ -108,6 +109,22 @@ tell(struct worker *w, enum hs_message type, const char *text)
     (void)hs_ipc_send(w->ipc, type, 0, hs_view_of(text)); /* a master that is gone is told by the channel */
 }
 
+/* The master has opened log files anew. */
+static void
+switch_logs(struct worker *w, struct hs_view which)
+{
+    for (size_t i = 0; i < which.n; i++) {
+        int fd = hs_ipc_take_fd(w->ipc, i);
+        if (fd < 0) {
+            hs_log(HS_LOG_ERROR, "a log file was opened anew, but there was no descriptor left for it: the former goes on");
+        } else if (which.p[i] == 'a') {
+            hs_server_switch_access_log(w->server, fd);
+        } else {
+            hs_error_log_switch(fd);
+        }
+    }
+}
+
 static void
 on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
 {
@@ -141,6 +158,12 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         break;
     case HS_MESSAGE_ABANDON:
         hs_server_decide_reload(w->server, false);
+        break;
+    case HS_MESSAGE_REOPEN:
+        switch_logs(w, text);
+        break;
+    case HS_MESSAGE_LOG_LEVEL:
+        hs_log_set_level((enum hs_log_level)number);
         break;
     case HS_MESSAGE_COMMAND:
         hs_worker_control_run(w->control, number, text);
@@ -223,7 +246,9 @@ start_server(struct worker *w)
     if (err != 0) {
         return err;
     }
-    if (isatty(STDERR_FILENO)) {
+    settings->log_level = (int64_t)hs_log_get_level(); /* the master's, who may have been told another than it began with */
+    hs_server_use_logs(w->server, start->access_fd, (unsigned)start->index);
+    if (isatty(STDERR_FILENO) && !hs_server_has_access_log(w->server)) {
         hs_server_show_requests(w->server, STDERR_FILENO);
     }
     httpsrv_server_on_state(w->server, on_ready, NULL, w);

@@ -22,6 +22,7 @@ struct hs_worker_start {
     struct hs_quota *quota;
     size_t row; /* in the quota: its own, also beside the worker that it replaces */
     int channel; /* descriptor, taken over */
+    int access_fd; /* what the access log writes to, taken over; -1: there is none, or it needs none */
 };
 
 /* Serves until told to end. The exit status: 0, or 1 after an error, which has been reported. */
