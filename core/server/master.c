@@ -306,6 +306,7 @@ on_look(void *arg)
             (void)kill(m->slots[i].pid, SIGKILL);
         }
     }
+    master_replace_worn(m);
     master_replace_kill(m, false);
     if (m->kill_at != 0 && !m->killed && hs_loop_now(m->loop) >= m->kill_at) {
         hs_log(HS_LOG_ERROR, "%zu workers do not end: they are killed", count_workers(m));

@@ -29,6 +29,7 @@ struct slot {
     bool ready;
     bool asked; /* to prepare a reload, and has not answered */
     bool worn;  /* has asked to be replaced, and has to wait for it */
+    int64_t replace_at, replace_pause; /* not before; hs_page_now */
 };
 
 /* How far a reload is. */
@@ -95,6 +96,8 @@ void master_tell(struct slot *s, enum hs_message type);
 /* --- master_replace.c: workers that leave in good order, each while another takes its place --- */
 /* A worker asks to be replaced. */
 void master_replace(struct slot *s);
+/* Those that have asked, and whose time has come, are. */
+void master_replace_worn(struct master *m);
 /* How many are leaving. */
 size_t master_leaving(const struct master *m);
 /* Has those that are leaving end at once. */

@@ -1,7 +1,8 @@
 /* master_replace.c - workers that leave in good order.
  * A worker that asks for it (its memory is used up) stops accepting and finishes what it has, as when the server drains, while another is started in its
  * place at once. The process that leaves has no slot any more: it is known by its entry here until it has been waited for. Each slot has one at a
- * time, so that workers that wear out quickly do not pile up; the next one to ask goes on until the one before it has ended. */
+ * time, so that workers that wear out quickly do not pile up; the next one to ask goes on until the one before it has ended. It also goes on for a
+ * pause, which grows with each that asks again soon: scripts that have used up everything as soon as they run would have workers made without end. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +13,9 @@
 #include "server/master_int.h"
 
 #define GRACE (15 * HS_SEC) /* beyond drain-timeout */
+#define SOON HS_SEC         /* between two in the place of one slot; doubled each time, */
+#define SELDOM (8 * HS_SEC)
+#define UNUSUAL (60 * HS_SEC) /* but not when it has been well for so long */
 
 struct leaver {
     LIST_ENTRY(leaver) link;
@@ -61,13 +65,16 @@ master_replace(struct slot *s)
 {
     struct master *m = s->m;
 
-    if (!s->ready) {
-        return; /* what wears out while it loads is not loaded: that is told otherwise */
-    }
     s->worn = true;
-    if (m->draining || s->ipc == NULL || has_leaver(s)) {
+    if (!s->ready || m->draining || s->ipc == NULL || has_leaver(s)) {
+        return; /* what wears out while it loads may get no further: that is told otherwise */
+    }
+    int64_t now = hs_page_now();
+    if (now < s->replace_at) {
         return;
     }
+    s->replace_pause = s->replace_pause == 0 || now - s->replace_at >= UNUSUAL ? SOON : s->replace_pause * 2 < SELDOM ? s->replace_pause * 2 : SELDOM;
+    s->replace_at = now + s->replace_pause;
     struct leaver *l = calloc(1, sizeof *l);
     if (l == NULL) {
         hs_log(HS_LOG_ERROR, "worker %zu cannot be replaced: %s", s->index, strerror(ENOMEM));
@@ -87,6 +94,16 @@ master_replace(struct slot *s)
     s->due = true;
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
+}
+
+void
+master_replace_worn(struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        if (m->slots[i].worn) {
+            master_replace(&m->slots[i]);
+        }
+    }
 }
 
 size_t

@@ -160,6 +160,27 @@ def with_workers():
         check("the server stops", process.wait(60) == 0)
 
 
+def at_once():
+    # Whatever a worker does, it has used up its memory as soon as it serves: not without end, and meanwhile others are answered.
+    with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
+        process, port = start(work, "--workers", "1")
+        with open(work + "/app/b.lua", "w") as f:
+            f.write("""local httpsrv = require "httpsrv"
+httpsrv.timer.after(0.01, function() local t = {} for i = 1, math.huge do t[i] = ("x"):rep(1e6 + i) end end)""")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "another takes its place" in log_of(work))
+        got = []
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            got.append(Connection(port).get("/hello"))
+            time.sleep(0.05)
+        text = log_of(work)
+        check("worn out at once: others are answered", all(g is not None and g[0] == 200 for g in got), got)
+        check("workers are not replaced without end", 1 < text.count("another takes its place") < 6, text)
+        process.send_signal(signal.SIGTERM)
+        check("the server stops", process.wait(60) == 0)
+
+
 def alone():
     with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
         process, port = start(work, "--workers", "0")
@@ -181,6 +202,7 @@ def alone():
 
 
 with_workers()
+at_once()
 alone()
 print(f"1..{count}")
 sys.exit(failures != 0)
