@@ -68,7 +68,7 @@ stop(struct master *m, bool at_once)
     if (m->at_once || (m->draining && !at_once)) {
         return;
     }
-    if (!m->draining && !m->upgrade.handed_over) {
+    if (!m->draining && !m->upgrade.handed_over && !m->upgrade.joining) { /* who has not taken over is not the service */
         hs_notify("STOPPING=1\nSTATUS=finishes what runs");
     }
     m->draining = true;
@@ -439,6 +439,7 @@ master_leave(struct master *m)
         m->startup.sockets[i].file.path[0] = '\0'; /* and to remove */
     }
     hs_pid_file_forget(&m->startup.pid_file);
+    hs_inherited_fini(&m->startup.inherited); /* or who comes to an address that is given up would wait there */
     hs_notify_end();
     free_ipcs(m); /* first: nobody can be told anything from here */
     master_control_leave(m);

@@ -78,10 +78,10 @@ master_upgrade_reap(struct master *m)
     if (m->upgrade.child == 0 || waitpid(m->upgrade.child, &status, WNOHANG) != m->upgrade.child) {
         return;
     }
+    m->upgrade.child = 0; /* first: whatever it says, there is nobody to hand over to */
     if (m->upgrade.ipc != NULL) {
         hs_ipc_deliver(m->upgrade.ipc); /* its last words */
     }
-    m->upgrade.child = 0;
     forget_successor(m);
     if (m->upgrade.handed_over) {
         hs_log(HS_LOG_ERROR, "the new program has ended already");
@@ -99,6 +99,15 @@ master_upgrade_reap(struct master *m)
 }
 
 /* --- handing over --- */
+
+/* Whether the successor has ended, and only has not been waited for. */
+static bool
+has_ended(const struct master *m)
+{
+    siginfo_t info = { .si_pid = 0 };
+
+    return m->upgrade.child == 0 || waitid(P_PID, (id_t)m->upgrade.child, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
 
 static void
 hand_over(struct master *m)
@@ -125,7 +134,7 @@ on_successor(void *arg, uint32_t type, uint32_t number, struct hs_view text)
     struct master *m = arg;
 
     (void)number;
-    if (type == HS_MESSAGE_READY && !m->draining) {
+    if (type == HS_MESSAGE_READY && !m->draining && !has_ended(m)) {
         hand_over(m);
     } else if (type == HS_MESSAGE_FAILED) {
         hs_log(HS_LOG_ERROR, "%s: %.*s", hs_program_path(), (int)text.n, text.p);
@@ -143,14 +152,14 @@ static const struct hs_ipc_calls successor_calls = { on_successor, on_successor_
 /* --- starting the successor --- */
 
 static int
-tell_socket(int channel, const char *key, int fd)
+tell_socket(struct hs_ipc *ipc, const char *key, int fd)
 {
-    return hs_ipc_write(channel, HS_MESSAGE_SOCKET, (uint32_t)fd, hs_view_of(key));
+    return hs_ipc_send(ipc, HS_MESSAGE_SOCKET, (uint32_t)fd, hs_view_of(key));
 }
 
-/* Says which descriptors there will be. 0 or errno. */
+/* Says which descriptors there will be: more than the kernel keeps for one who does not read yet. 0 or errno. */
 static int
-tell_sockets(struct master *m, int channel)
+tell_sockets(struct master *m, struct hs_ipc *ipc)
 {
     const struct hs_startup *su = &m->startup;
     char key[4096];
@@ -160,14 +169,14 @@ tell_sockets(struct master *m, int channel)
         const struct hs_listen_socket *s = &su->sockets[i];
         hs_upgrade_socket_key(su->sockets, i, s->options.address, key, sizeof key);
         for (size_t k = 0; k < s->lanes && err == 0; k++) {
-            err = tell_socket(channel, key, s->fds[k]);
+            err = tell_socket(ipc, key, s->fds[k]);
         }
     }
     if (err == 0 && su->pid_file.path != NULL) {
         hs_upgrade_pid_key(su->pid_file.path, key, sizeof key);
-        err = tell_socket(channel, key, su->pid_file.fd);
+        err = tell_socket(ipc, key, su->pid_file.fd);
     }
-    return err != 0 ? err : hs_ipc_write(channel, HS_MESSAGE_SOCKETS_END, 0, (struct hs_view){ NULL, 0 });
+    return err != 0 ? err : hs_ipc_send(ipc, HS_MESSAGE_SOCKETS_END, 0, (struct hs_view){ NULL, 0 });
 }
 
 static bool
@@ -224,12 +233,12 @@ start_successor(struct master *m, const int ends[2])
     pid_t self = getpid();
     sigset_t all, before;
 
-    int err = tell_sockets(m, ends[0]);
-    if (err == 0) {
-        err = hs_timer_set(&m->upgrade.late, limit);
-    }
+    int err = hs_timer_set(&m->upgrade.late, limit);
     if (err == 0) {
         err = hs_ipc_new(m->loop, ends[0], &successor_calls, m, &m->upgrade.ipc);
+    }
+    if (err == 0) {
+        err = tell_sockets(m, m->upgrade.ipc);
     }
     if (err != 0) {
         return err;

@@ -55,9 +55,6 @@ take_inherited(struct hs_startup *su, const char *text, const char *key, size_t 
     if (err != 0) {
         return fail(text, err);
     }
-    if (!s->tcp && !s->options.inherited) { /* a predecessor's, not systemd's */
-        hs_unix_adopt(s->options.address + strlen("unix:"), &s->file);
-    }
     su->nsockets++;
     return 0;
 }
@@ -166,6 +163,18 @@ write_pid_file(struct hs_startup *su, const char *path)
     return err;
 }
 
+/* The files of its unix sockets; not before, for as long as it may go on they are not ours to remove. systemd's never are. */
+static void
+take_files(struct hs_startup *su)
+{
+    for (size_t i = 0; i < su->nsockets; i++) {
+        struct hs_listen_socket *s = &su->sockets[i];
+        if (!s->tcp && !s->options.inherited && s->file.path[0] == '\0') {
+            hs_unix_adopt(s->options.address + strlen("unix:"), &s->file);
+        }
+    }
+}
+
 /* Sockets of the predecessor's that the settings do not name any more: nobody is to find their files. */
 static void
 drop_unnamed(struct hs_startup *su)
@@ -218,6 +227,7 @@ void
 hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings)
 {
     take_pid_file(su, settings);
+    take_files(su);
     drop_unnamed(su);
 }
 

@@ -53,18 +53,47 @@ class Replaced(Server):
         wait_until(lambda: not alive(self.masters[-1]) and self.process.poll() is not None)
         status = super().stop()
         for pid in self.masters:
-            if alive(pid):
+            if not wait_until(lambda: not alive(pid), 40):
                 os.kill(pid, signal.SIGKILL)
                 check("every master ends", False, pid)
         return status
 
 
 def alive(pid):
+    return state(pid) not in ("", "Z")
+
+
+def state(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-            return f.read().rpartition(")")[2].split()[0] != "Z"
+            return f.read().rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return False
+        return ""
+
+
+def is_closed(path):
+    """No file, and no process that holds a socket of that name."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+        return not os.path.exists(path) and not any(line.rstrip("\n").endswith(" " + path) for line in f)
+
+
+# A program that says READY and ends, while its parent stands still.
+READY_AND_GONE = """
+fd = int(os.environ["HTTPSRV_UPGRADE"].split(":")[0])
+channel = socket.socket(fileno=fd)
+channel.setblocking(True)
+while struct.unpack("=II", channel.recv(8192)[:8])[0] != 129:  # what it is told of sockets
+    pass
+os.kill(os.getppid(), signal.SIGSTOP)
+channel.send(struct.pack("=II", 64, 0))
+os._exit(3)
+"""
+
+
+def program(work, text):
+    with open(work + "/program", "w", encoding="ascii") as f:
+        f.write(f"#!{sys.executable}\nimport os, signal, socket, struct\n{text}")
+    return work + "/program"
 
 
 @contextlib.contextmanager
@@ -103,7 +132,7 @@ def test_under_load():
 
 
 def test_what_is_handed_on():
-    with replaced(workers=2) as server:
+    with replaced(workers=2, listen=("127.0.0.1:0", "unix:{work}/socket")) as server:
         idle, slow = server.connect(), server.connect()
         check("an idle connection", ask(idle)[1] == b"hello")
         slow.sendall(request()[:20])
@@ -122,7 +151,8 @@ def test_what_is_handed_on():
         os.kill(server.workers(server.current())[0], signal.SIGKILL)
         check("a worker that dies is replaced", wait_until(lambda: len(server.workers(server.current())) == 2))
         check("stop through it", server.ctl("stop").returncode == 0 and wait_until(lambda: not alive(server.masters[-1])))
-        check("the control socket and the file of the pid are gone", not os.path.exists(server.work + "/control") and not os.path.exists(server.work + "/pid"))
+        left = {"control", "socket", "pid"} & set(os.listdir(server.work))
+        check("the sockets and the file of the pid are gone", not left, left)
         with open(server.work + "/pid", "w", encoding="ascii") as f:
             f.write(f"{server.masters[-1]}\n")  # for the clean-up
 
@@ -147,7 +177,7 @@ def test_who_waits_is_not_lost():
 
 
 def test_failures():
-    with replaced("--load-timeout", "2", workers=2) as server:
+    with replaced("--load-timeout", "2", workers=2, listen=("127.0.0.1:0", "unix:{work}/socket")) as server:
         port, first = server.ports()[0], server.pid
 
         def goes_on(name, text):
@@ -158,6 +188,7 @@ def test_failures():
             with server.connect(port) as s:
                 check(f"{name}: the old one goes on", ask(s)[1] == b"hello" and server.current() == first)
             check(f"{name}: it says why", text in told, told)
+            check(f"{name}: the unix socket is there still", os.path.exists(server.work + "/socket"))
             check(f"{name}: the control socket is its own", f"pid {first}\n" in server.ctl("status").stdout)
         os.rename(server.bin + "/httpsrv", server.bin + "/away")
         goes_on("no file", "No such file")
@@ -174,9 +205,28 @@ def test_failures():
         server.write("config.lua", "return { nothing = 1 }")
         goes_on("a bad configuration", "unknown setting 'nothing'")
         server.write("config.lua", "return {}")
+        server.replace(program(server.work, READY_AND_GONE))
+        os.kill(first, signal.SIGUSR2)
+        wait_until(lambda: state(first) == "T" and "Z" in [state(pid) for pid in server.workers(first)])
+        os.kill(first, signal.SIGCONT)
+        server.wait_for("ended with status 3")
+        with server.connect(port) as s:
+            check("one that is ready, and has ended when that is heard: the old one goes on", ask(s)[1] == b"hello" and server.current() == first)
+        server.replace()
         check("and then it works", server.upgrade())
         with server.connect(port) as s:
             check("the new one serves", ask(s)[1] == b"hello")
+
+
+def test_many_sockets():
+    # More than the kernel keeps of messages that nobody has read.
+    with replaced(workers=1, listen=("127.0.0.1:0",) * 400) as server:
+        check("an upgrade with 400 sockets", server.upgrade())
+        served = 0
+        for port in server.ports():
+            with server.connect(port) as s:
+                served += (got := ask(s)) is not None and got[1] == b"hello"
+        check("all of them are served", served == 400, served)
 
 
 def test_other_settings():
@@ -196,6 +246,7 @@ def test_other_settings():
             server.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=server.work)
         server.masters = [server.process.pid]
         server.wait_for(" serves " + server.app)
+        dropped = None
         for workers in (4, 1, 3, 2):
             server.write("config.lua", config % (workers, port, f", 'unix:{server.work}/s{workers}'"))
             well = server.upgrade()
@@ -208,6 +259,8 @@ def test_other_settings():
                   wait_until(lambda: len(server.workers(server.current())) == workers), (well, served))
             with server.connect_unix(f"s{workers}") as s:
                 check("a new address is opened", ask(s)[1] == b"hello")
+            check("one that is given up is closed, and its file removed", dropped is None or wait_until(lambda: is_closed(dropped)), dropped)
+            dropped = f"{server.work}/s{workers}"
 
 
 def test_manager():
@@ -222,6 +275,11 @@ def test_manager():
             return True
         server = Replaced(work, workers=1, popen={"env": {**os.environ, "NOTIFY_SOCKET": work + "/notify", "WATCHDOG_USEC": "500000"}})
         hears("READY=1")
+        server.write("a.lua", "nonsense here")
+        os.kill(server.pid, signal.SIGUSR2)
+        hears("STATUS=serves; could not be replaced")
+        check("of one that fails nothing is heard", not any("STOPPING" in x for x in heard), heard)
+        server.write("a.lua", HELLO)
         well = server.upgrade()
         check("MAINPID comes from the old one", well and hears(f"MAINPID={server.current()}") and "READY=1" not in heard[-1], heard[-1])
         check("READY from the new one", hears("READY=1") and f"MAINPID={server.current()}" in heard[-1], heard[-1])
