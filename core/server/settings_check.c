@@ -24,7 +24,7 @@ waits_for_nobody(const struct hs_settings *s)
 
     for (size_t i = 0; i < s->listen.n && s->trusted.n == 0; i++) {
         if (hs_listen_options_parse(s->listen.items[i], &o, why, sizeof why) == 0) {
-            found = found || (o.proxy && !o.is_unix);
+            found = found || (o.proxy && !o.is_unix && !o.inherited); /* what is handed in may be anything */
             hs_listen_options_fini(&o);
         }
     }

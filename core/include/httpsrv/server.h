@@ -64,7 +64,8 @@ HTTPSRV_API int httpsrv_server_set(struct httpsrv_server *server, const char *na
 /* Reads settings from a Lua file that returns a table of them. 0; ENOENT: no such file; EINVAL: it has errors (the first is told); EBUSY; ENOMEM. */
 HTTPSRV_API int httpsrv_server_config(struct httpsrv_server *server, const char *file);
 
-/* Binds and listens at once: "8080" (of 127.0.0.1), "127.0.0.1:8080", "[::1]:8080", "unix:/path"; port 0: any free one. Connections wait
+/* Binds and listens at once: "8080" (of 127.0.0.1), "127.0.0.1:8080", "[::1]:8080", "unix:/path"; port 0: any free one; with options
+ * as the setting "listen" takes them: "8080,max-connections=100" (docs/deploy.md). Connections wait
  * until the server is started. When it was called, start opens only the addresses of "listen" that were set, not its default.
  * 0; EINVAL: no address; EADDRINUSE and other errors of socket(2), bind(2), listen(2); EBUSY: the server was started; ENOMEM. */
 HTTPSRV_API int httpsrv_server_listen(struct httpsrv_server *server, const char *address);
