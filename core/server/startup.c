@@ -3,12 +3,15 @@
 #include "server/startup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "server/command.h"
+#include "server/log_target.h"
 #include "server/upgrade.h"
 
 /* --- sockets --- */
@@ -231,6 +234,28 @@ hs_startup_take_over(struct hs_startup *su, const struct hs_settings *settings)
     drop_unnamed(su);
 }
 
+/* --- logs --- */
+
+/* A log that root has opened is its user's to open anew: a successor must, and so must this process when told to. Only what is a file of one name. */
+static void
+give_log(const struct hs_identity *id, const char *text)
+{
+    struct hs_log_target target;
+    struct stat st;
+
+    if (text == NULL || !id->group || hs_log_target_parse(text, &target) != 0 || target.kind != HS_LOG_TO_FILE) {
+        return;
+    }
+    int fd = open(target.path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) {
+        return; /* it has not been opened: whoever does so tells why not */
+    }
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && fchown(fd, id->user ? id->uid : (uid_t)-1, id->gid) != 0) {
+        hs_log(HS_LOG_WARN, "%s cannot be given to its user: %s", target.path, strerror(errno));
+    }
+    (void)close(fd);
+}
+
 /* --- all of it --- */
 
 int
@@ -259,6 +284,8 @@ hs_startup_begin(struct hs_startup *su, const struct hs_settings *settings, size
         err = write_pid_file(su, settings->pid_file);
     }
     if (err == 0) {
+        give_log(&su->identity, settings->access_log);
+        give_log(&su->identity, settings->error_log);
         err = hs_identity_become(&su->identity, why, sizeof why);
         if (err != 0) {
             hs_command_complain("%s", why);

@@ -60,6 +60,35 @@ def test_user():
             check("the file of the pid that it may not remove is empty", os.path.getsize(work + "/run/pid") == 0)
 
 
+def test_logs_of_a_user():
+    if not ROOT:
+        check("logs are given to the user, for root only # SKIP", True)
+        return
+    with place() as work:
+        os.chmod(work, 0o755)
+        os.makedirs(work + "/logs")
+        server = Server(work, "--user", "nobody", "--access-log", "{work}/logs/access", workers=1, control=False)
+        with server.connect() as s:
+            ask(s)
+
+        def logged():
+            with open(work + "/logs/access", encoding="utf-8") as f:
+                return "/hello" in f.read()
+        check("a log in a directory of root's is written", wait_until(logged))
+        check("the file is the user's", os.stat(work + "/logs/access").st_uid == NOBODY.pw_uid)
+        os.rename(work + "/logs/access", work + "/logs/access.1")
+        with open(work + "/logs/access", "w", encoding="ascii"):
+            os.chown(work + "/logs/access", NOBODY.pw_uid, NOBODY.pw_gid)  # as logrotate's create does
+        server.process.send_signal(signal.SIGUSR1)
+
+        def again():
+            with server.connect() as s:
+                ask(s)
+            return logged()
+        check("and opened anew", wait_until(again, pause=0.1))
+        check("it ends", server.stop() == 0)
+
+
 def test_user_in_its_own_directory():
     if not ROOT:
         check("the user's directory, for root only # SKIP", True)

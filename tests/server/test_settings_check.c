@@ -34,6 +34,8 @@ values_that_contradict_each_other(void **state)
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
     assert_int_equal(set(s, "listen", "unix:/x,proxy"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0);
+    assert_int_equal(set(s, "listen", "fd:web,proxy"), 0);
+    assert_int_equal(hs_settings_check(s, &which, why, sizeof why), 0); /* may be a unix socket */
     assert_int_equal(set(s, "listen", "80,proxy"), 0);
     assert_int_equal(hs_settings_check(s, &which, why, sizeof why), EINVAL); /* from nobody */
     assert_string_equal(which->name, "listen");
