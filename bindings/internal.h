@@ -38,6 +38,7 @@ struct hs_lua_runtime {
     char *dir;                        /* without a final slash; "" is the root */
     enum hs_lua_phase phase;
     bool dev;
+    bool last;      /* the server ends, not only this generation */
     bool to_stdout; /* print writes to stdout, not to the log */
     struct hs_pool_unit *unit; /* a reference */
     bool pooled;               /* the state of a pool thread */
@@ -151,6 +152,7 @@ void hs_lua_open_generator(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_child(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_control(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_lock(lua_State *L, struct hs_lua_runtime *rt);
+void hs_lua_open_shared(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_msys(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_pool(lua_State *L, struct hs_lua_runtime *rt);
 void hs_lua_open_pool_call(lua_State *L, struct hs_lua_runtime *rt);

@@ -34,7 +34,7 @@ struct hs_loader {
     struct hs_deferred step;
     STAILQ_HEAD(, report) reports;
     int err;
-    bool timed_out;
+    bool timed_out, initialised;
     hs_lua_problem_func *problem;
     hs_lua_done_func *done;
     /* httpsrv lua */
@@ -268,6 +268,41 @@ seal(lua_State *L) /* throws */
     return 0;
 }
 
+/* Puts the call of the worker_init functions, when there are any, onto a new task's stack. */
+static int
+prepare_init(lua_State *L)
+{
+    struct hs_loader *l = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, l->rt->ref_core);
+    lua_getfield(L, -1, "run_worker_init");
+    if (!lua_isfunction(L, -1)) {
+        return 0;
+    }
+    l->task = hs_task_new(l->rt, L, &load_ops, l);
+    if (l->task == NULL) {
+        return luaL_error(L, "the runtime is closing");
+    }
+    lua_xmove(L, l->task->co, 1);
+    return 0;
+}
+
+/* All files of a server's scripts are loaded, and are to serve: what they want done before that. True: it has begun. */
+static bool
+begin_init(struct hs_loader *l)
+{
+    struct hs_lua_runtime *rt = l->rt;
+    if (l->initialised || l->next < l->nfiles || l->err != 0 || l->exited != NULL || rt->phase != HS_LUA_LOAD || rt->pooled) {
+        return false;
+    }
+    l->initialised = true;
+    l->err = hs_enter_protected(rt, prepare_init, l, "worker_init");
+    if (l->task == NULL) {
+        return false;
+    }
+    hs_task_start(l->task, 0);
+    return true;
+}
+
 static void
 step(void *arg)
 {
@@ -275,6 +310,10 @@ step(void *arg)
     struct hs_lua_runtime *rt = l->rt;
     hs_runtime_addref(rt);
     if (!deliver_reports(l)) {
+        hs_runtime_delref(rt);
+        return;
+    }
+    if (begin_init(l)) {
         hs_runtime_delref(rt);
         return;
     }

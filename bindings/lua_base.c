@@ -125,6 +125,14 @@ l_phase(lua_State *L)
     return 1;
 }
 
+/* is_last() -> whether the server ends with this generation */
+static int
+l_is_last(lua_State *L)
+{
+    lua_pushboolean(L, hs_lua_rt(L)->last);
+    return 1;
+}
+
 /* dir() -> the script directory */
 static int
 l_dir(lua_State *L)
@@ -177,7 +185,7 @@ hs_lua_open_base(lua_State *L, struct hs_lua_runtime *rt)
         { "now", l_now },     { "walltime", l_walltime },
     { "live", l_live }, { "log", l_log },     { "print", l_print },
         { "fail", l_fail },   { "throw", l_throw },       { "arg_error", l_arg_error }, { "where", l_where },
-        { "phase", l_phase }, { "dir", l_dir },           { "exit", l_exit },   { "loadfile", l_loadfile },
+        { "phase", l_phase }, { "dir", l_dir }, { "is_last", l_is_last },           { "exit", l_exit },   { "loadfile", l_loadfile },
         { "print_separator", l_print_separator },
         { NULL, NULL },
     };

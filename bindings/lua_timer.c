@@ -1,10 +1,13 @@
 /* lua_timer.c - httpsrv.timer: functions run at a time, each run on a task of its own.
  * A timer that is set lives by itself; the script's object only steers it, and its collection stops nothing. Timers made while loading
- * are armed when the runtime goes live. A run that has not ended when the next is due lets that one out. */
+ * are armed when the runtime goes live. A run that has not ended when the next is due lets that one out.
+ * One that runs once for the whole server needs a lease (base/lease.h), which it asks for when it is due, and keeps until it is stopped. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/lease.h"
 #include "base/live.h"
 #include "base/log.h"
 #include "bindings/arg.h"
@@ -30,7 +33,9 @@ struct lua_timer {
     bool buried;
     struct hs_task *task; /* the run in progress */
     struct timer_box *box;
-    char name[];
+    const char *key; /* of its lease; NULL: every worker's own */
+    struct hs_lease *lease;
+    char name[]; /* and the key */
 };
 
 static void timer_close(struct hs_resource *r);
@@ -69,11 +74,22 @@ bury_if_over(struct lua_timer *t)
     }
 }
 
+/* Gives the lease back, when nothing runs under it any more. */
+static void
+give_lease(struct lua_timer *t)
+{
+    if (t->lease != NULL && !t->set && t->task == NULL) {
+        hs_lease_give(t->lease);
+        t->lease = NULL;
+    }
+}
+
 static void
 stop(struct lua_timer *t)
 {
     hs_timer_cancel(&t->timer);
     set_state(t, false);
+    give_lease(t);
 }
 
 static void
@@ -94,6 +110,7 @@ run_ended(struct hs_task *task, int status)
 {
     struct lua_timer *t = task->data;
     t->task = NULL;
+    give_lease(t);
     if (status != HS_TASK_CLOSED) {
         if (status != 0 && status < HS_TASK_CANCELLED && t->name[0] != '\0') {
             hs_log(HS_LOG_ERROR, "timer %s failed:", t->name);
@@ -124,6 +141,38 @@ arm(struct lua_timer *t)
     return hs_timer_set(&t->timer, ns);
 }
 
+static int64_t
+monotonic_now(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts); /* that of all processes */
+    return (int64_t)ts.tv_sec * HS_SEC + ts.tv_nsec;
+}
+
+/* Whether this worker is the one whose turn it is. Whoever takes the lease over keeps the pace of the one before. */
+static bool
+may_run(struct lua_timer *t)
+{
+    const int64_t now = monotonic_now();
+    if (t->lease == NULL) {
+        int err = hs_lease_take((struct hs_view){ t->key, strlen(t->key) }, &t->lease);
+        if (err != 0) {
+            if (err != EBUSY) {
+                hs_log(HS_LOG_ERROR, "timer %s: not run, once_per_server is not possible: %s", t->name, strerror(err));
+            }
+            return false;
+        }
+        const int64_t last = hs_lease_last(t->lease);
+        const int64_t left = last != 0 ? last + t->ns - now : 0;
+        if (left > 0 && hs_timer_set(&t->timer, left) == 0) {
+            t->due = hs_loop_now(t->rt->loop) + left;
+            return false;
+        }
+    }
+    hs_lease_set_last(t->lease, now);
+    return true;
+}
+
 static void
 fired(void *arg)
 {
@@ -133,6 +182,9 @@ fired(void *arg)
     } else if (arm(t) != 0) {
         hs_log(HS_LOG_ERROR, "timer %s: out of memory, stopped", t->name);
         set_state(t, false);
+    }
+    if (t->task == NULL && t->key != NULL && !may_run(t)) {
+        return;
     }
     if (t->task == NULL) {
         struct hs_task *task = hs_task_new(t->rt, NULL, &run_ops, t);
@@ -222,8 +274,10 @@ make(lua_State *L, enum timer_kind kind, const char *fname)
         hs_lua_type_error(L, 2, 2, fname, "function");
     }
     const char *name = hs_lua_arg_cstring(L, 3, 3, fname, true);
+    const char *key = hs_lua_arg_cstring(L, 4, 4, fname, true);
     const size_t n = name != NULL ? strlen(name) : 0;
-    lua_settop(L, 3);
+    const size_t nkey = key != NULL ? strlen(key) : 0;
+    lua_settop(L, 4);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->ref_timer);
     struct timer_box *box = lua_newuserdata(L, sizeof(*box));
     box->timer = NULL;
@@ -231,7 +285,7 @@ make(lua_State *L, enum timer_kind kind, const char *fname)
     lua_setmetatable(L, -2);
     lua_pushvalue(L, 2);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    struct lua_timer *t = hs_lua_open(rt) ? calloc(1, sizeof(*t) + n + 1) : NULL;
+    struct lua_timer *t = hs_lua_open(rt) ? calloc(1, sizeof(*t) + n + nkey + 2) : NULL;
     if (t == NULL) {
         luaL_unref(L, LUA_REGISTRYINDEX, ref);
         hs_lua_throw(L, hs_lua_open(rt) ? "not enough memory" : "the runtime is closing");
@@ -246,6 +300,9 @@ make(lua_State *L, enum timer_kind kind, const char *fname)
     t->box = box;
     if (n != 0) {
         memcpy(t->name, name, n);
+    }
+    if (nkey != 0) {
+        t->key = memcpy(t->name + n + 1, key, nkey);
     }
     hs_timer_init(&t->timer, rt->loop, fired, t);
     TAILQ_INSERT_TAIL(&rt->resources, &t->res, link);
@@ -266,6 +323,7 @@ l_at(lua_State *L)
     return make(L, TIMER_AT, "at");
 }
 
+/* every(seconds, function, name, key of a lease | nil) -> timer */
 static int
 l_every(lua_State *L)
 {

@@ -153,6 +153,7 @@ open_state(lua_State *L)
     hs_lua_open_child(L, rt);
     hs_lua_open_control(L, rt);
     hs_lua_open_lock(L, rt);
+    hs_lua_open_shared(L, rt);
     hs_lua_open_msys(L, rt);
     hs_lua_open_pool(L, rt);
     hs_lua_open_pool_call(L, rt);
@@ -288,6 +289,12 @@ hs_lua_runtime_go_live(struct hs_lua_runtime *rt)
     hs_stall_set_current(rt);
     hs_task_release_held(rt);
     hs_timers_go_live(rt);
+}
+
+void
+hs_lua_runtime_set_last(struct hs_lua_runtime *rt)
+{
+    rt->last = true;
 }
 
 void

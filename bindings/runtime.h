@@ -75,6 +75,8 @@ int hs_lua_runtime_main(struct hs_lua_runtime *rt, int argc, char *const argv[],
  * have ended. Sessions in flight go on. Nothing happens twice: a second call only waits along. 0, ENOMEM. */
 int hs_lua_runtime_unload(struct hs_lua_runtime *rt, hs_lua_done_func *done, void *arg);
 
+/* The server ends with this generation: its worker_exit functions run after those of on_unload. Before hs_lua_runtime_unload. */
+void hs_lua_runtime_set_last(struct hs_lua_runtime *rt);
 /* Ends everything at once: waits are cancelled, no Lua code runs any more but __gc methods, the state is closed. For runtimes without a generation
  * (or to close before the generation goes; then it is not closed again). From within Lua it takes effect when the outermost call has returned. */
 void hs_lua_runtime_close(struct hs_lua_runtime *rt);

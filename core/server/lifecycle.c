@@ -120,6 +120,9 @@ static void
 begin_unloading(struct httpsrv_server *s)
 {
     server_set_state(s, SERVER_UNLOADING);
+    if (s->scripts.runtime != NULL) {
+        hs_lua_runtime_set_last(s->scripts.runtime);
+    }
     if (s->at_once || s->scripts.runtime == NULL || hs_lua_runtime_unload(s->scripts.runtime, on_unloaded, s) != 0) {
         s->unloaded = true;
     }

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/region.h"
 #include "bindings/secret.h"
 #include "httpsrv/server.h"
 #include "server/command.h"
@@ -619,6 +620,9 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     int err = make(&m);
     if (err != 0) {
         hs_command_complain("cannot start: %s", strerror(err));
+        m.status = HS_EXIT_FAILED;
+    } else if (hs_region_open(hs_settings_shared(settings)) != 0) { /* as well */
+        hs_command_complain("cannot start: no shared memory is to be had");
         m.status = HS_EXIT_FAILED;
     } else if (hs_secret() == NULL) { /* made here, so that all workers have the same */
         hs_command_complain("cannot start: no random bytes are to be had");

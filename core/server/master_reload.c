@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/region.h"
 #include "server/command.h"
 #include "server/master_int.h"
 #include "server/notify.h"
@@ -174,6 +175,8 @@ be_trial(struct master *m)
         hs_log(HS_LOG_ERROR, "%s", strerror(err));
         _exit(HS_EXIT_FAILED);
     }
+    hs_region_leave(); /* what scripts write to shared memory while they load is for their own eyes */
+    (void)hs_region_open(hs_settings_shared(m->settings));
     return hs_command_trial(m->settings, m->path);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/region.h"
 #include "bindings/stall.h"
 #include "io/pool.h"
 #include "misc/ec_sockaddr.h"
@@ -283,7 +284,10 @@ make_floors(struct httpsrv_server *s)
     }
     server_lifecycle_init(s);
     server_reload_init(s);
-    err = server_memory_new(s);
+    err = hs_region_open(hs_settings_shared(&s->settings));
+    if (err == 0 || err == EBUSY) { /* inherited */
+        err = server_memory_new(s);
+    }
     if (err == 0 && s->watched && s->settings.watchdog > 0) {
         err = hs_stall_watch(s->loop, s->settings.watchdog);
     }

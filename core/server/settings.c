@@ -34,6 +34,8 @@ static const struct hs_setting table[] = {
       "an event loop that stands still for longer is reported with what it runs, and a worker replaced" },
     { "memory-limit", HS_SETTING_SIZE, AT(memory_limit), 8 * MIB, INT64_MAX / 2, true, true, "1G", "BYTES",
       "most that the Lua states of a worker may hold; what would need more fails, and the worker is replaced" },
+    { "shared-memory", HS_SETTING_SIZE, AT(shared_memory), 64 * KIB, 1024 * GIB, true, true, "64M", "BYTES",
+      "room for what httpsrv.shared keeps for all workers; costs nothing until it is used" },
     { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
     { "control", HS_SETTING_PATH, AT(control), 0, 0, false, true, NULL, "PATH",
       "listen for httpsrv ctl at this unix socket, in a directory of one's own; none: not at all" },
@@ -358,6 +360,12 @@ hs_settings_workers(const struct hs_settings *s)
         return (size_t)s->workers;
     }
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
+size_t
+hs_settings_shared(const struct hs_settings *s)
+{
+    return s->shared_memory > 0 ? (size_t)s->shared_memory : 0;
 }
 
 static int

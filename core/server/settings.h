@@ -56,7 +56,7 @@ struct hs_settings {
     char *user, *group, *pid_file; /* NULL: not asked for */
     char *control; /* NULL: httpsrv serve chooses one, other programs have none */
     char *access_log, *error_log;
-    int64_t workers, dev, log_level, watchdog, memory_limit;
+    int64_t workers, dev, log_level, watchdog, memory_limit, shared_memory;
     int64_t access_log_format, client_address_from, request_id;
     int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;
     int64_t head_size, head_fields, target_size, head_timeout, handler_timeout;
@@ -94,6 +94,8 @@ int hs_setting_set(struct hs_settings *s, const struct hs_setting *which, const 
 int hs_settings_check(const struct hs_settings *s, const struct hs_setting **which, char *why, size_t size);
 /* How many workers that makes: auto is one for each processor that the process may run on. */
 size_t hs_settings_workers(const struct hs_settings *s);
+/* Bytes of shared memory; 0: none. */
+size_t hs_settings_shared(const struct hs_settings *s);
 /* Where the value comes from. */
 enum hs_setting_source hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "bindings/worker_id.h"
 #include "server/error_log.h"
 #include "server/ipc.h"
 #include "server/message.h"
@@ -292,6 +293,7 @@ hs_worker_run(const struct hs_worker_start *start)
     obey_the_master_only();
     (void)snprintf(name, sizeof name, "worker %zu", start->index);
     hs_log_set_name(name);
+    hs_lua_set_worker_id((int)start->index);
     int err = httpsrv_server_new(&w.server);
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "%s", strerror(err));

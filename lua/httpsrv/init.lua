@@ -29,6 +29,7 @@ M.register_control = control.register
 M.io = require "httpsrv.io"
 
 M.spawn, M.spawn_detached, M.shield, M.on_unload = task.spawn, task.spawn_detached, task.shield, task.on_unload
+M.worker_init, M.worker_exit = task.worker_init, task.worker_exit
 M.queue, M.event, M.semaphore = sync.queue, sync.event, sync.semaphore
 M.null, M.empty_array, M.json_encode, M.json_decode = json.null, json.empty_array, json.encode, json.decode
 M.xml_encode, M.xml_decode = xml.encode, xml.decode
@@ -37,9 +38,16 @@ M.xml_encode, M.xml_decode = xml.encode, xml.decode
 M.cancelled = C.cancelled
 
 --- Functions run at a time, each run as a task of its own: after(seconds, fn[, name]), at(time, fn[, name]) with seconds since 1970,
--- every(seconds, fn[, name]). Each gives a timer with :stop(), :start() (anew, from now on) and :name(). A timer goes on when nobody
--- holds it any more; one made while scripts are loaded starts when they go live.
-M.timer = C.timer
+-- every(seconds, fn[, name or { name =, once_per_server = true }]). Each gives a timer with :stop(), :start() (anew, from now on) and :name(). A timer goes on
+-- when nobody holds it any more; one made while scripts are loaded starts when they go live.
+-- @see httpsrv.timer
+M.timer = require "httpsrv.timer"
+
+--- @see httpsrv.shared
+M.shared = require("httpsrv.shared").shared
+
+--- The number of the worker that this runs in, from 0; a server of one process is worker 0.
+M.worker_id = C.worker_id
 
 --- Waits.
 -- @tparam number seconds

@@ -109,19 +109,54 @@ function M.on_unload(fn)
   hooks[#hooks + 1] = fn
 end
 
-function C.unload()
-  while #hooks > 0 do
-    local fn = hooks[#hooks]
-    hooks[#hooks] = nil
+-- What runs in each worker before its scripts serve, and when it ends.
+local inits, exits = {}, {}
+
+local function check_hook(fname, fn)
+  if type(fn) ~= "function" then C.arg_error(1, fname, "function expected, got " .. (fn == nil and "no value" or type(fn))) end
+  if C.phase() == "run" then C.throw(fname .. " is possible only while the scripts of a server are loaded") end
+end
+
+function C.run_worker_init()
+  for i = 1, #inits do inits[i]() end
+end
+
+--- Has fn() called in each worker when all its scripts have been loaded, before they serve: at the start before the worker accepts, at a reload before the new
+-- scripts take over from the former. It may wait; the time counts for load-timeout. When it fails the scripts do not load. It is not called by
+-- httpsrv check, by the trial before a reload, or in the threads of pools.
+-- @tparam function fn
+function M.worker_init(fn)
+  check_hook("worker_init", fn)
+  inits[#inits + 1] = fn
+end
+
+--- Has fn() called when the worker ends in good order: when all its requests have ended, after what on_unload has run, within the same time. Only the scripts that
+-- serve then have theirs called, not those that a reload has replaced.
+-- @tparam function fn
+function M.worker_exit(fn)
+  check_hook("worker_exit", fn)
+  exits[#exits + 1] = fn
+end
+
+-- Calls the functions of a list, last in, first out.
+local function run_hooks(list, what)
+  while #list > 0 do
+    local fn = list[#list]
+    list[#list] = nil
     local ok, err = xpcall(fn, function(e)
       if e == C.cancelled then return e end
       return debug.traceback(tostring(e), 2)
     end)
     if not ok then
       if err == C.cancelled then error(err, 0) end
-      C.log("error", "on_unload: " .. err)
+      C.log("error", what .. ": " .. err)
     end
   end
+end
+
+function C.unload()
+  run_hooks(hooks, "on_unload")
+  if C.is_last() then run_hooks(exits, "worker_exit") end
 end
 
 return M

@@ -113,6 +113,76 @@ function httpsrv.shield(fn, seconds, ...) end
 ---@param fn fun()
 function httpsrv.on_unload(fn) end
 
+---Has fn called in each worker when its scripts have been loaded, before they serve; when it fails they do not load. Not in the threads of pools.
+---@param fn fun()
+function httpsrv.worker_init(fn) end
+
+---Has fn called when the worker ends in good order, after what on_unload has run.
+---@param fn fun()
+function httpsrv.worker_exit(fn) end
+
+---The number of the worker that this runs in, from 0.
+---@return integer
+function httpsrv.worker_id() end
+
+---A dictionary that all workers, reloads and pool threads share.
+---@class httpsrv.shared
+local shared = {}
+
+---@param name string
+---@param size? number|string bytes, or "64K", "10M", "1G"; nil: it has to be there
+---@return httpsrv.shared? shared, string? message, string? code
+function httpsrv.shared(name, size) end
+
+---@param key string
+---@return string|number|boolean|nil
+function shared:get(key) end
+---Sets a value; nil deletes.
+---@param key string
+---@param value string|number|boolean|nil
+---@param seconds? number 0: no end
+---@return true?, string? message, string? code "ENOSPC"
+function shared:set(key, value, seconds) end
+---Sets it when there is none.
+---@param key string
+---@param value string|number|boolean
+---@param seconds? number
+---@return true?, string? message, string? code "EEXIST"
+function shared:add(key, value, seconds) end
+---Sets it when there is one.
+---@param key string
+---@param value string|number|boolean
+---@param seconds? number
+---@return true?, string? message, string? code "ENOENT"
+function shared:replace(key, value, seconds) end
+---Adds to a number; init stands for one that is not there.
+---@param key string
+---@param by? number 1
+---@param init? number
+---@param seconds? number
+---@return number? sum, string? message, string? code "ENOENT", "EINVAL"
+function shared:incr(key, by, init, seconds) end
+---@param key string
+---@return boolean whether there was one
+function shared:delete(key) end
+---The seconds left; 0: no end.
+---@param key string
+---@return number?, string? message, string? code "ENOENT"
+function shared:ttl(key) end
+---@param key string
+---@param seconds number 0: no end
+---@return true?, string? message, string? code "ENOENT"
+function shared:expire(key, seconds) end
+function shared:flush() end
+---@param max? integer
+---@return integer
+function shared:flush_expired(max) end
+---@param max? integer 1024; 0: all
+---@return string[]
+function shared:keys(max) end
+---@return { size: number, count: number, free: number, evicted: number, repaired: number }
+function shared:stat() end
+
 ---@param n? integer
 ---@return httpsrv.queue
 function httpsrv.queue(n) end
@@ -291,9 +361,9 @@ function timerlib.at(time, fn, name) end
 ---Runs fn again and again, with so many seconds between the beginnings; never beside itself.
 ---@param seconds number
 ---@param fn fun()
----@param name? string
+---@param options? string|{ name?: string, once_per_server?: boolean } a name; once_per_server: one worker runs it for all
 ---@return httpsrv.timer
-function timerlib.every(seconds, fn, name) end
+function timerlib.every(seconds, fn, options) end
 
 ---@class httpsrv.timer
 local timer = {}

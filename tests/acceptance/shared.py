@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# shared.py - what four workers share: sums are exact, values are whole though workers are killed while they write, what is to be done once is done by one of
+# them, also when that one dies; reloads keep it all.
+# timeout: 200
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HTTPSRV = os.path.abspath(os.environ.get("HTTPSRV") or "build/release/httpsrv")
+WORKERS = 4
+
+SCRIPT = """
+local httpsrv = require "httpsrv"
+local d = assert(httpsrv.shared("d", "1M"))
+local tiny = assert(httpsrv.shared("tiny", "16K"))
+local function text(sess, value) sess:response_append(tostring(value)) end
+httpsrv.worker_init(function() d:incr("inits", 1, 0) end)
+httpsrv.worker_exit(function() httpsrv.log("notice", "exit of " .. httpsrv.worker_id()) end)
+httpsrv.register("GET", "/incr", function(sess) text(sess, d:incr("n", 1, 0)) end)
+httpsrv.register("GET", "/many", function(sess)
+  for _ = 1, 1000 do d:incr("n", 1, 0) end
+  text(sess, httpsrv.worker_id())
+end)
+httpsrv.register("GET", "/get", function(sess) text(sess, d:get(sess:request_args().key[1])) end)
+httpsrv.register("GET", "/write", function(sess)
+  for i = 1, 20000 do
+    local c = string.char(97 + i % 26)
+    tiny:set("k" .. i % 40, c:rep(50 + i % 300))
+  end
+  text(sess, "written")
+end)
+httpsrv.register("GET", "/check", function(sess)
+  for _, key in ipairs(tiny:keys(0)) do
+    local v = tiny:get(key)
+    if v and v ~= v:sub(1, 1):rep(#v) then return text(sess, "torn: " .. v) end
+  end
+  text(sess, "whole " .. tiny:stat().repaired)
+end)
+httpsrv.timer.every(0.1, function()
+  d:incr("ticks", 1, 0)
+  d:set("ticker", httpsrv.io.open("/proc/self/stat"):read("*l"):match("^%d+"))
+  local me = d:get("ticker")
+  if not d:add("inside", me) and d:get("inside") ~= me and io.open("/proc/" .. d:get("inside") .. "/stat") then d:set("both", true) end
+  d:set("inside", me)
+  pcall(httpsrv.sleep, 0.02) -- a reload cancels it
+  d:delete("inside")
+end, { once_per_server = true })
+"""
+count = 0
+failures = 0
+
+
+def check(name, ok, note=""):
+    global count, failures
+    count += 1
+    failures += not ok
+    print(f"{'ok' if ok else 'not ok'} {count} - ruling 26: {name}" + ("" if ok else f" # {str(note)[-800:]!r}"), flush=True)
+
+
+class Server:
+    def __init__(self, work):
+        self.work = work
+        os.makedirs(work + "/app")
+        with open(work + "/app/a.lua", "w") as f:
+            f.write(SCRIPT)
+        with open(work + "/log", "w") as log:
+            self.process = subprocess.Popen([HTTPSRV, "serve", work + "/app", "--listen", "127.0.0.1:0", "--workers", str(WORKERS)], stderr=log, stdout=log)
+        self.wait_for(" serves " + work)
+        self.port = int(self.log().split("http://127.0.0.1:")[1].split("/")[0])
+
+    def log(self):
+        with open(self.work + "/log") as f:
+            return f.read()
+
+    def wait_for(self, text, after=0):
+        end = time.monotonic() + 60
+        while text not in self.log()[after:]:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise SystemExit(f"the log never said {text!r}:\n{self.log()}")
+            time.sleep(0.01)
+
+    def get(self, path):
+        data = b""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as s:
+                s.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+                while piece := s.recv(65536):
+                    data += piece
+        except OSError:
+            return None
+        return data.decode().partition("\r\n\r\n")[2]
+
+    def number(self, key):
+        """A number that is there; asked for again when the worker asked was killed."""
+        while not (got := self.get("/get?key=" + key) or "").isdigit():
+            time.sleep(0.01)
+        return int(got)
+
+    def workers(self):
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return [int(p) for p in f.read().split()]
+
+
+def at_once(n, fn):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(fn())) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return results
+
+
+def run(server):
+    check("worker_init runs in each worker", server.get("/get?key=inits") == str(WORKERS), server.get("/get?key=inits"))
+    ids = at_once(40, lambda: server.get("/many"))
+    check("several workers have added", len(set(ids)) > 1 and None not in ids, ids)
+    check("the sum is exact", server.get("/get?key=n") == "40000", server.get("/get?key=n"))
+
+    mark = len(server.log())
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("reloaded", mark)
+    check("a reload keeps it", server.get("/incr") == "40001")
+    time.sleep(0.3)
+    check("worker_init runs for the new scripts, and not on trial", server.get("/get?key=inits") == str(2 * WORKERS), server.get("/get?key=inits"))
+
+    before = server.number("ticks")
+    time.sleep(1.05)
+    ticks = server.number("ticks") - before
+    check("once_per_server runs once for all", 4 <= ticks <= 12, ticks)
+    for i in range(3):
+        ticker = server.number("ticker")
+        os.kill(ticker, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while server.number("ticker") == ticker and time.monotonic() < end:
+            time.sleep(0.01)
+        check(f"when its worker dies, another goes on ({i})", server.number("ticker") != ticker)
+    both = server.get("/get?key=both") or server.get("/get?key=both")
+    check("never two at a time", both == "nil", both)
+
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            server.get("/write")
+
+    writers = [threading.Thread(target=write) for _ in range(WORKERS)]
+    for t in writers:
+        t.start()
+    torn = []
+    for i in range(40):
+        time.sleep(0.05)
+        workers = server.workers()
+        if workers:
+            os.kill(workers[i % len(workers)], signal.SIGKILL)
+        got = server.get("/check")
+        if got and not got.startswith("whole"):
+            torn.append(got)
+    stop.set()
+    for t in writers:
+        t.join()
+    got = None
+    for _ in range(100):
+        got = server.get("/check") or got
+        time.sleep(0.02)
+    check("values are whole though workers are killed while they write", not torn and got.startswith("whole"), f"{torn} {got}")
+    check("and nobody waits for a lock of theirs", server.get("/write") == "written")
+    mark = len(server.log())
+    server.process.send_signal(signal.SIGTERM)
+    check("it stops in order", server.process.wait(60) == 0)
+    check("worker_exit runs in each worker", server.log()[mark:].count("exit of ") == WORKERS, server.log()[mark:])
+
+
+with tempfile.TemporaryDirectory(prefix="httpsrv-") as place:
+    it = Server(place)
+    try:
+        run(it)
+    finally:
+        if it.process.poll() is None:
+            it.process.kill()
+            it.process.wait()
+print(f"1..{count}")
+sys.exit(failures != 0)
