@@ -38,7 +38,8 @@ M.xml_encode, M.xml_decode = xml.encode, xml.decode
 M.cancelled = C.cancelled
 
 --- Functions run at a time, each run as a task of its own: after(seconds, fn[, name]), at(time, fn[, name]) with seconds since 1970,
--- every(seconds, fn[, name or { name =, once_per_server = true }]). Each gives a timer with :stop(), :start() (anew, from now on) and :name(). A timer goes on
+-- every(seconds, fn[, name or { name =, once_per_server = true }]). Each gives a timer with :stop(), :start() (anew, from now on)
+-- and :name(). A timer goes on
 -- when nobody holds it any more; one made while scripts are loaded starts when they go live.
 -- @see httpsrv.timer
 M.timer = require "httpsrv.timer"

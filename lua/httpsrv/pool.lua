@@ -167,7 +167,9 @@ function M.install(httpsrv, session)
     at = loop_only("timer.at", C.timer.at),
     every = loop_only("timer.every", require("httpsrv.timer").every),
   }
-  for _, name in ipairs { "on_unload", "worker_init", "worker_exit", "register_auth", "register_error", "before", "after" } do httpsrv[name] = loop_only(name) end
+  for _, name in ipairs { "on_unload", "worker_init", "worker_exit", "register_auth", "register_error", "before", "after" } do
+    httpsrv[name] = loop_only(name)
+  end
   rawset(os, "exit", C.pool_exit)
 end
 

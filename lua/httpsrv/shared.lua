@@ -1,5 +1,7 @@
---- Memory that all workers share: dictionaries by name, whose entries outlive workers and reloads, until the server ends (or is replaced by a new binary).
--- Every call is atomic. When a dictionary is full, what has not been used for longest makes room for what is new. A worker that dies in the midst of a
+--- Memory that all workers share: dictionaries by name, whose entries outlive workers and reloads, until the server ends (or is
+-- replaced by a new binary).
+-- Every call is atomic. When a dictionary is full, what has not been used for longest makes room for what is new. A worker that dies
+-- in the midst of a
 -- call leaves the value before it or the one after it, never half of one.
 -- @module httpsrv.shared
 local C = select(2, ...)
@@ -32,7 +34,7 @@ end
 
 local function check_seconds(seconds, n, fname)
   if seconds == nil then return 0 end
-  if type(seconds) ~= "number" or not (seconds >= 0) then C.arg_error(n, fname, "number of seconds expected") end
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then C.arg_error(n, fname, "number of seconds expected") end
   return seconds
 end
 
@@ -144,7 +146,8 @@ local function bytes_of(size)
   return size
 end
 
---- The dictionary of a name, which all workers, all generations of scripts and all pool threads share. Whoever asks first makes it, of so many bytes, out of what
+--- The dictionary of a name, which all workers, all generations of scripts and all pool threads share. Whoever asks first makes it,
+-- of so many bytes, out of what
 -- the setting shared-memory gives; later it is had with the size that it has, also without one. Costs no memory until it is used.
 -- @tparam string name of up to 128 bytes
 -- @tparam[opt] number|string size bytes, or "64K", "10M", "1G"; nil: it has to be there

@@ -121,8 +121,10 @@ function C.run_worker_init()
   for i = 1, #inits do inits[i]() end
 end
 
---- Has fn() called in each worker when all its scripts have been loaded, before they serve: at the start before the worker accepts, at a reload before the new
--- scripts take over from the former. It may wait; the time counts for load-timeout. When it fails the scripts do not load. It is not called by
+--- Has fn() called in each worker when all its scripts have been loaded, before they serve: at the start before the worker accepts,
+-- at a reload before the new
+-- scripts take over from the former. It may wait; the time counts for load-timeout. When it fails the scripts do not load. It is not
+-- called by
 -- httpsrv check, by the trial before a reload, or in the threads of pools.
 -- @tparam function fn
 function M.worker_init(fn)
@@ -130,7 +132,8 @@ function M.worker_init(fn)
   inits[#inits + 1] = fn
 end
 
---- Has fn() called when the worker ends in good order: when all its requests have ended, after what on_unload has run, within the same time. Only the scripts that
+--- Has fn() called when the worker ends in good order: when all its requests have ended, after what on_unload has run, within the
+-- same time. Only the scripts that
 -- serve then have theirs called, not those that a reload has replaced.
 -- @tparam function fn
 function M.worker_exit(fn)

@@ -1,4 +1,5 @@
---- Functions run at a time, each run as a task of its own. A timer goes on when nobody holds it any more; one made while scripts are loaded starts when they go
+--- Functions run at a time, each run as a task of its own. A timer goes on when nobody holds it any more; one made while scripts are
+-- loaded starts when they go
 -- live.
 -- @module httpsrv.timer
 local C = select(2, ...)
@@ -19,8 +20,10 @@ end
 --- Runs fn every so many seconds.
 -- @tparam number seconds
 -- @tparam function fn
--- @tparam[opt] string|table options a name, or { name =, once_per_server = true }. With once_per_server one worker at a time runs it for all: the first that
--- comes to it, until that worker stops the timer, reloads or dies; then another goes on, no sooner than the seconds after the last run began. A run in the midst of
+-- @tparam[opt] string|table options a name, or { name =, once_per_server = true }. With once_per_server one worker at a time runs it
+-- for all: the first that
+-- comes to it, until that worker stops the timer, reloads or dies; then another goes on, no sooner than the seconds after the last
+-- run began. A run in the midst of
 -- which a worker dies is not made up for: every run happens at most once, and two never run at a time.
 -- @treturn timer
 function M.every(seconds, fn, options)
