@@ -119,7 +119,7 @@ may_grow(struct hs_lua_share *s, int64_t more)
     if (limit == INT64_MAX) {
         return true;
     }
-    int64_t reserve = !s->failed ? 0 : s->in_c ? HS_LUA_RESERVE : HS_LUA_RESERVE / 2;
+    int64_t reserve = s->collecting ? limit / 4 : !s->failed ? 0 : s->in_c ? HS_LUA_RESERVE : HS_LUA_RESERVE / 2;
     if (total > limit + reserve - more) {
         fail(s);
         return false;
@@ -198,10 +198,11 @@ hs_lua_share_collect(struct hs_lua_runtime *rt)
         return; /* it stays due */
     }
     s->due = false;
-    s->failed = true; /* finalizers, and the collector itself, may need a little */
+    s->collecting = true; /* it makes a table for the strings anew, before it can give back the larger one */
     rt->busy++;
     (void)hs_enter_protected(rt, collect_all, NULL, "collecting the garbage");
     rt->busy--;
+    s->collecting = false;
     s->failed = s->due = false;
     int64_t total = tell(s);
     s->stuck = failed && total > limit - limit / 10 ? now : 0;

@@ -30,6 +30,7 @@ struct hs_lua_share {
     bool due;           /* to be collected when no Lua runs */
     bool failed;        /* an allocation has failed: the reserve is open */
     bool in_c;          /* and all of it */
+    bool collecting;    /* the collector itself may have more */
 };
 
 /* A limit in bytes, -1: none. exhausted(arg) is called from the loop when an allocation has failed for it; then not before hs_lua_memory_again. 0; ENOMEM. */

@@ -105,6 +105,24 @@ threat_36_what_eats_memory_fails(void **state)
     end(&l);
 }
 
+/* The collector has to make a smaller table for strings, before it can give back a large one: that must not fail for want of memory. */
+static void
+threat_36_what_is_left_of_many_strings(void **state)
+{
+    (void)state;
+    struct lua_rig l;
+    begin(&l, LIMIT);
+    for (int i = 0; i < 5; i++) {
+        assert_contains(lua_rig_get(&l, "/strings"), "Internal Server Error");
+        assert_string_equal(lua_rig_get(&l, "/hello"), "hello");
+        assert_contains(lua_rig_get(&l, "/rep"), "Internal Server Error");
+        assert_string_equal(lua_rig_get(&l, "/hello"), "hello");
+        assert_true(hs_lua_memory_used(memory) < LIMIT / 2);
+    }
+    assert_null(strstr(l.log, "collecting the garbage"));
+    end(&l);
+}
+
 /* Ruling 25: the owner is told once, until it wants to hear more. */
 static void
 ruling_25_the_owner_is_told(void **state)
@@ -250,6 +268,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threat_36_what_eats_memory_fails),
+        cmocka_unit_test(threat_36_what_is_left_of_many_strings),
         cmocka_unit_test(ruling_25_the_owner_is_told),
         cmocka_unit_test(ruling_25_the_reserve_serves_who_handles_the_error),
         cmocka_unit_test(threat_36_a_handler_that_waits),

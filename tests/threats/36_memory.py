@@ -142,10 +142,14 @@ def with_workers():
             check(f"{WAYS[i % len(WAYS)]}: the request fails with 500", got is not None and got[0] == 500, got)
             answer = slow.file.readline()
             check("what runs beside it is finished", answer.startswith(b"HTTP/1.1 200 "), answer)
-            wait_for(lambda: len(children(process.pid)) == 2 and not set(children(process.pid)) <= seen, 30)
-            now = set(children(process.pid))
-            check("the worker is replaced", len(now) == 2 and not now <= seen, f"{now} {seen}")
-            seen |= now
+
+            def replaced():  # twice the same: the list is not read at one moment
+                now = set(children(process.pid))
+                return now if len(now) == 2 and not now <= seen and now == set(children(process.pid)) else None
+
+            now = wait_for(replaced, 60)
+            check("the worker is replaced", now, f"{children(process.pid)} {seen}")
+            seen |= now or set()
         for t in load:
             t.stop = True
         for t in load:
