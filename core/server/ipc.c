@@ -248,7 +248,7 @@ receive_one(struct hs_ipc *c)
     struct head head;
 
     ssize_t n = recvmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) {
+    if (n < 0 && (errno == EINTR || errno == ECONNRESET)) { /* a reset, told once: it ended with messages of ours unread. What it said is here still */
         return true;
     }
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {

@@ -134,6 +134,31 @@ last_words_are_delivered_without_a_turn(void **state)
 }
 
 static void
+what_was_said_before_an_end_with_messages_unread_arrives(void **state)
+{
+    (void)state;
+    for (int by_loop = 0; by_loop <= 1; by_loop++) {
+        struct world w;
+        world_new(&w);
+        assert_int_equal(hs_ipc_send(w.a.ipc, 1, 1, HS_VIEW("never read")), 0);
+        assert_int_equal(hs_ipc_write(w.fd, 9, 7, HS_VIEW("last words")), 0);
+        (void)close(w.fd);
+        w.fd = -1;
+        if (by_loop) {
+            turn(&w);
+            turn(&w);
+        } else {
+            hs_ipc_deliver(w.a.ipc);
+        }
+        assert_int_equal(w.a.messages, 1);
+        assert_int_equal(w.a.number, 7);
+        turn(&w);
+        assert_int_equal(w.a.closed, 1);
+        world_free(&w);
+    }
+}
+
+static void
 messages_arrive_whole_and_in_order(void **state)
 {
     (void)state;
@@ -289,6 +314,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(before_there_is_a_loop_messages_are_read_by_hand),
         cmocka_unit_test(last_words_are_delivered_without_a_turn),
+        cmocka_unit_test(what_was_said_before_an_end_with_messages_unread_arrives),
         cmocka_unit_test(messages_arrive_whole_and_in_order),
         cmocka_unit_test(what_the_kernel_does_not_take_waits_up_to_a_limit),
         cmocka_unit_test(the_other_sides_end_is_told_once),
