@@ -201,10 +201,14 @@ hs_lua_share_collect(struct hs_lua_runtime *rt)
     s->collecting = true; /* it makes a table for the strings anew, before it can give back the larger one */
     rt->busy++;
     (void)hs_enter_protected(rt, collect_all, NULL, "collecting the garbage");
+    int64_t total = tell(s);
+    if (failed && total > limit / 2) { /* what has finalizers has been finalized, and goes now */
+        (void)hs_enter_protected(rt, collect_all, NULL, "collecting the garbage");
+        total = tell(s);
+    }
     rt->busy--;
     s->collecting = false;
     s->failed = s->due = false;
-    int64_t total = tell(s);
     s->stuck = failed && total > limit - limit / 10 ? now : 0;
     s->collect_at = total + (limit - total) / 2;
     if (s->collect_at < limit - limit / 5) {

@@ -39,6 +39,7 @@ static const char script[] =
     EATS("/closures", "function() return i end")
     EATS("/cdata", "require('ffi').new('char[?]', 100000)")
     EATS("/buffers", "require('string.buffer').new(100000)")
+    EATS("/ios", "httpsrv.io.memory('abc')") /* which have finalizers: freed by the collection after the one that finds them */
     "httpsrv.register('GET', '/once', function(sess) sess:response_append(('x'):rep(1e9)) end)\n"
     "httpsrv.register('GET', '/grow', function(sess) local s = 'x' while true do s = s .. s end end)\n"
     "httpsrv.register('GET', '/caught', function(sess)\n"
@@ -82,7 +83,7 @@ static void
 threat_36_what_eats_memory_fails(void **state)
 {
     (void)state;
-    static const char *const ways[] = { "/tables", "/strings", "/rep", "/coroutines", "/closures", "/cdata", "/buffers", "/once", "/grow" };
+    static const char *const ways[] = { "/tables", "/strings", "/rep", "/coroutines", "/closures", "/cdata", "/buffers", "/ios", "/once", "/grow" };
     struct lua_rig l;
     begin(&l, LIMIT);
     for (size_t i = 0; i < 3 * sizeof ways / sizeof *ways; i++) {
