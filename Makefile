@@ -8,6 +8,7 @@
 #   make fuzz        libFuzzer for FUZZ_SECONDS (60) on each target
 #   make test-api    shows that each public function is proved by the tests named in docs/api.md
 #   make docs        the reference as a site: build/docs/index.html
+#   make soak MINUTES=10      reloads under mixed load: memory, descriptors, Lua states level
 #   make lint bench deps run install clean
 #
 # Variables: BUILD=build, CC=gcc or clang, CFLAGS, LUAJIT=luajit (the name for pkg-config), V=1 to
@@ -141,7 +142,7 @@ LIB_STATIC := $(D)/static/libhttpsrv.a
 MAN := $(D)/man/httpsrv.1 $(D)/man/httpsrv.conf.5
 EXE := $(if $(wildcard $(MAIN_SRC)),$(D)/httpsrv)
 
-.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man docs lint fuzz bench run deps \
+.PHONY: all release debug asan tsan lib tests fuzzers check-c test test-api api-prove api-table man docs lint fuzz bench soak run deps \
 	install install-lib clean help link FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -287,6 +288,10 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz fuzzers
 	$(Q)BUILD='$(BUILD)' FUZZ_SECONDS='$(FUZZ_SECONDS)' sh tests/fuzz/run
 
+# The mixed load of tests/threats/45_soak.py for MINUTES (10).
+soak: release
+	$(Q)HTTPSRV='$(abspath $(BUILD))/release/httpsrv' MINUTES='$(or $(MINUTES),10)' tests/threats/45_soak.py
+
 bench: release
 	$(Q)tests/bench/run
 
@@ -341,4 +346,4 @@ clean:
 	rm -rf $(BUILD) httpsrv
 
 help:
-	@sed -n '2,20s/^# \{0,1\}//p' Makefile
+	@sed -n '2,21s/^# \{0,1\}//p' Makefile
