@@ -84,7 +84,9 @@ tell_error(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, bool aborted, st
     const struct hs_view method = hs_session_method_view(sess);
     const struct hs_view path = hs_session_path(sess);
     make_id(id);
-    hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, (int)text.n, text.p);
+    const char *request = hs_session_named_id(sess);
+    hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s%s%s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, request != NULL ? ", request " : "",
+           request != NULL ? request : "", (int)text.n, text.p);
     if (!aborted) {
         error_response(rt, sess, id, text);
     }

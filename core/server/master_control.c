@@ -15,6 +15,7 @@
 #include "httpsrv/server.h"
 #include "server/command.h"
 #include "server/control.h"
+#include "server/log_commands.h"
 #include "server/master_int.h"
 #include "server/server_control.h"
 
@@ -283,6 +284,30 @@ command_stop(struct master *m, struct hs_control_call *call)
 }
 
 static void
+set_level(void *arg, enum hs_log_level level)
+{
+    master_logs_set_level(arg, level);
+}
+
+static void
+command_log_level(struct master *m, struct hs_control_call *call)
+{
+    hs_log_command_level(call, set_level, m);
+}
+
+static int
+reopen(void *arg, char *why, size_t size)
+{
+    return master_logs_reopen(arg, why, size);
+}
+
+static void
+command_reopen(struct master *m, struct hs_control_call *call)
+{
+    hs_log_command_reopen(call, reopen, m);
+}
+
+static void
 command_reload(struct master *m, struct hs_control_call *call)
 {
     master_reload_begin(m);
@@ -297,7 +322,9 @@ static const struct own_command {
 } commands[] = {
     { "help", "list the commands", command_help },
     { "status", "what the server is and does, a name and a value on each line", command_status },
+    { "log-level", "say from which level on messages are logged, or set it: debug, info, notice, warning, error", command_log_level },
     { "reload", "load the scripts anew in all workers; ends when they serve, or with what is wrong", command_reload },
+    { "reopen", "open the log files anew", command_reopen },
     { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
 };
 

@@ -13,6 +13,7 @@
 #include "server/control.h"
 #include "server/control_client.h"
 #include "server/lifecycle.h"
+#include "server/log_commands.h"
 
 /* --- commands of our own --- */
 
@@ -95,12 +96,39 @@ command_stop(struct httpsrv_server *s, struct hs_control_call *call)
     hs_control_end(call, 0);
 }
 
+static void
+set_level(void *arg, enum hs_log_level level)
+{
+    (void)arg;
+    hs_log_set_level(level);
+}
+
+static void
+command_log_level(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    hs_log_command_level(call, set_level, s);
+}
+
+static int
+reopen(void *arg, char *why, size_t size)
+{
+    return hs_server_reopen_logs(arg, why, size);
+}
+
+static void
+command_reopen(struct httpsrv_server *s, struct hs_control_call *call)
+{
+    hs_log_command_reopen(call, reopen, s);
+}
+
 static const struct own_command {
     const char *name, *summary;
     void (*run)(struct httpsrv_server *s, struct hs_control_call *call);
 } commands[] = {
     { "help", "list the commands", command_help },
+    { "log-level", "say from which level on messages are logged, or set it: debug, info, notice, warning, error", command_log_level },
     { "reload", "load the scripts anew and say how it ended", command_reload },
+    { "reopen", "open the log files anew", command_reopen },
     { "status", "what the server is and does, a name and a value on each line", command_status },
     { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
 };
