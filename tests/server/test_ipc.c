@@ -2,6 +2,7 @@
 #include "server/ipc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -275,6 +276,93 @@ it_may_be_freed_in_its_own_call(void **state)
     world_free(&w);
 }
 
+/* What comes with a message: the first descriptor is taken, others are not. */
+struct taker {
+    struct hs_ipc *ipc;
+    unsigned messages;
+    int fd;
+};
+
+static void
+take(void *arg, uint32_t type, uint32_t number, struct hs_view text)
+{
+    struct taker *t = arg;
+    (void)type;
+    (void)number;
+    (void)text;
+    t->messages++;
+    t->fd = hs_ipc_take_fd(t->ipc, 0);
+    assert_int_equal(hs_ipc_take_fd(t->ipc, 0), -1); /* once */
+    assert_int_equal(hs_ipc_take_fd(t->ipc, 2), -1);
+}
+
+static void
+never_closed(void *arg)
+{
+    (void)arg;
+    fail();
+}
+
+static unsigned
+count_fds(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        n += fcntl(fd, F_GETFD) >= 0;
+    }
+    return n;
+}
+
+static void
+descriptors_go_with_messages(void **state)
+{
+    static const struct hs_ipc_calls taking = { take, never_closed };
+    static const char big[HS_IPC_TEXT_MAX];
+    struct taker a = { .fd = -1 }, b = { .fd = -1 };
+    struct hs_loop *loop;
+    int ends[2], files[2];
+    char text[8] = "";
+    unsigned start = count_fds();
+    (void)state;
+    assert_int_equal(hs_loop_new(NULL, &loop), 0);
+    assert_int_equal(hs_ipc_pair(ends), 0);
+    assert_int_equal(hs_ipc_new(loop, ends[0], &taking, &a, &a.ipc), 0);
+    assert_int_equal(hs_ipc_new(loop, ends[1], &taking, &b, &b.ipc), 0);
+    assert_int_equal(pipe2(files, O_CLOEXEC), 0);
+    unsigned before = count_fds();
+    assert_int_equal(hs_ipc_send_fds(a.ipc, 1, 2, HS_VIEW("x"), files, 2), 0);
+    while (b.messages < 1) {
+        assert_int_equal(hs_loop_turn(loop, true), 0);
+    }
+    assert_true(b.fd >= 0 && b.fd != files[0]);
+    assert_true((fcntl(b.fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(count_fds(), before + 1); /* the other one was closed */
+    assert_int_equal(write(files[1], "hello", 5), 5);
+    assert_int_equal(read(b.fd, text, sizeof text), 5);
+    (void)close(b.fd);
+    unsigned sent = 1; /* and behind messages that wait */
+    for (int i = 0; i < 40; i++, sent++) {
+        assert_int_equal(hs_ipc_send(a.ipc, 1, 1, (struct hs_view){ big, sizeof big }), 0);
+    }
+    assert_int_equal(hs_ipc_send_fds(a.ipc, 1, 2, HS_VIEW("x"), files, 1), 0);
+    sent++;
+    while (b.messages < sent) {
+        assert_int_equal(hs_loop_turn(loop, true), 0);
+    }
+    assert_true(b.fd >= 0);
+    (void)close(b.fd);
+    assert_int_equal(count_fds(), before);
+    for (int i = 0; i < 40; i++) { /* one that is never sent */
+        assert_int_equal(hs_ipc_send_fds(a.ipc, 1, 1, (struct hs_view){ big, sizeof big }, files, 1), 0);
+    }
+    hs_ipc_free(a.ipc);
+    hs_ipc_free(b.ipc);
+    (void)close(files[0]);
+    (void)close(files[1]);
+    hs_loop_free(loop);
+    assert_int_equal(count_fds(), start);
+}
+
 static void
 scenario(void *arg)
 {
@@ -320,6 +408,7 @@ main(void)
         cmocka_unit_test(the_other_sides_end_is_told_once),
         cmocka_unit_test(what_is_no_message_ends_it),
         cmocka_unit_test(it_may_be_freed_in_its_own_call),
+        cmocka_unit_test(descriptors_go_with_messages),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

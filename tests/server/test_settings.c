@@ -365,10 +365,53 @@ threat_38_each_allocation_fails_once(void **state)
     assert_in_range(alloc_fail_each(scenario, NULL), 4, 20);
 }
 
+static void
+logs_and_choices(void **state)
+{
+    static const struct {
+        const char *name, *value, *back; /* back NULL: refused */
+    } cases[] = {
+        { "access-log", "/var/log/x", "/var/log/x" },
+        { "access_log", "-", "-" },
+        { "access-log", "syslog:local3", "syslog:local3" },
+        { "access-log", "syslog:nowhere", NULL },
+        { "error-log", "", NULL },
+        { "access-log-format", "json", "json" },
+        { "access-log-format", "combined", "combined" },
+        { "access-log-format", "comb", NULL },
+        { "access-log-format", "combined|json", NULL },
+        { "access-log-format", "|", NULL },
+        { "access-log-format", "", NULL },
+        { "access-log-format", "JSON", NULL },
+        { "client-address-from", "forwarded", "forwarded" },
+        { "client-address-from", "x-forwarded-for", "x-forwarded-for" },
+        { "client-address-from", "for", NULL },
+        { "log-level", "warning", "warn" },
+    };
+    struct hs_settings s;
+    char reason[256], text[256];
+    (void)state;
+    assert_int_equal(hs_settings_init(&s), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct hs_setting *setting = hs_setting_find(cases[i].name);
+        assert_non_null(setting);
+        int err = hs_setting_set(&s, setting, cases[i].value, HS_SOURCE_COMMAND, reason, sizeof reason);
+        assert_int_equal(err, cases[i].back != NULL ? 0 : EINVAL);
+        if (cases[i].back != NULL) {
+            (void)hs_setting_format(&s, setting, text, sizeof text);
+            assert_string_equal(text, cases[i].back);
+        } else {
+            assert_int_equal(strncmp(reason, "must be ", 8), 0);
+        }
+    }
+    hs_settings_fini(&s);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logs_and_choices),
         cmocka_unit_test(defaults_are_those_of_the_design),
         cmocka_unit_test(every_setting_is_described_and_formats_as_it_is_set),
         cmocka_unit_test(names_take_dashes_and_underscores),
