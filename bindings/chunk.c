@@ -1,12 +1,14 @@
 /* chunk.c - a script's file as a function.
- * A file without the word "msys" is left to luaL_loadfilex. Any other is read into a userdata, so that nothing is held by C alone when Lua
- * throws, and given to the translator, which knows whether it is one of the manual's. */
+ * It is read into a userdata, so that nothing is held by C alone when Lua throws; one with the word "msys" in it is given to the translator, which knows whether
+ * it is one of the manual's. What the home state of a generation has read is what its pool threads load, whatever has become of the file. */
 #include "bindings/chunk.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "bindings/pool_unit.h"
 
 #define TEXT_MAX ((off_t)16 * 1024 * 1024) /* larger files are data */
 #define WORD "msys"
@@ -53,39 +55,62 @@ translate(lua_State *L, struct hs_lua_runtime *rt)
     lua_call(L, 1, 3);
 }
 
+/* Loads a text that needs no translation. */
+static int
+load_text(lua_State *L, const char *path, const char *text, size_t n, const char *mode)
+{
+    lua_pushfstring(L, "@%s", path);
+    const int status = luaL_loadbufferx(L, text, n, lua_tostring(L, -1), mode);
+    lua_remove(L, -2);
+    return status;
+}
+
+/* Whether the state loads what pool threads will load as well. */
+static bool
+is_home(const struct hs_lua_runtime *rt)
+{
+    return !rt->pooled && rt->phase == HS_LUA_LOAD && rt->generation != NULL;
+}
+
 int
 hs_chunk_load_file(lua_State *L, struct hs_lua_runtime *rt, const char *path, const char *mode)
 {
     const int top = lua_gettop(L);
-    const size_t size = size_of(path);
+    size_t n = 0;
+    const char *buf = rt->pooled && path != NULL ? hs_pool_unit_source(rt->unit, path, &n) : NULL;
 
     luaL_checkstack(L, 8, NULL);
-    if (size == 0) {
-        return luaL_loadfilex(L, path, mode);
+    if (buf == NULL) {
+        const size_t size = size_of(path);
+        if (size == 0) {
+            return luaL_loadfilex(L, path, mode);
+        }
+        buf = lua_newuserdata(L, size);
+        n = read_text(path, (char *)(uintptr_t)buf, size);
+        if (n == 0 || *buf == LUA_SIGNATURE[0]) {
+            lua_settop(L, top);
+            return luaL_loadfilex(L, path, mode);
+        }
+        if (is_home(rt)) {
+            hs_pool_unit_keep_source(rt->unit, path, buf, n);
+        }
+    } else {
+        lua_pushnil(L); /* in the place of the userdata */
     }
-    char *buf = lua_newuserdata(L, size);
-    const size_t n = read_text(path, buf, size);
-    if (n == 0 || *buf == LUA_SIGNATURE[0] || memmem(buf, n, WORD, strlen(WORD)) == NULL) {
-        lua_settop(L, top);
-        return luaL_loadfilex(L, path, mode);
+    if (memmem(buf, n, WORD, strlen(WORD)) != NULL) {
+        lua_pushlstring(L, buf, n);
+        translate(L, rt);
+        if (lua_isstring(L, top + 2)) {
+            buf = lua_tolstring(L, top + 2, &n);
+        } else if (lua_isnumber(L, top + 3)) {
+            lua_pushfstring(L, "%s:%d: %s", path, (int)lua_tointeger(L, top + 3), lua_tostring(L, top + 4));
+            lua_replace(L, top + 1);
+            lua_settop(L, top + 1);
+            return LUA_ERRSYNTAX;
+        }
     }
-    lua_pushlstring(L, buf, n);
-    translate(L, rt);
-    if (lua_isstring(L, top + 2)) {
-        size_t len;
-        const char *text = lua_tolstring(L, top + 2, &len);
-        lua_pushfstring(L, "@%s", path);
-        const int status = luaL_loadbufferx(L, text, len, lua_tostring(L, -1), mode);
-        lua_replace(L, top + 1);
-        lua_settop(L, top + 1);
-        return status;
-    }
-    if (lua_isnumber(L, top + 3)) {
-        lua_pushfstring(L, "%s:%d: %s", path, (int)lua_tointeger(L, top + 3), lua_tostring(L, top + 4));
-        lua_replace(L, top + 1);
-        lua_settop(L, top + 1);
-        return LUA_ERRSYNTAX;
-    }
-    lua_settop(L, top);
-    return luaL_loadfilex(L, path, mode);
+    const int status = load_text(L, path, buf, n, mode);
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    return status;
 }

@@ -39,6 +39,7 @@ hs_pool_unit_new(struct hs_lua_runtime *home, struct hs_lua_memory *memory)
     u->load_timeout = home->load_timeout;
     u->refs = 1;
     LIST_INIT(&u->states);
+    SLIST_INIT(&u->sources);
     return u;
 
 fail_cond:
@@ -80,6 +81,12 @@ hs_pool_unit_delref(struct hs_pool_unit *u)
     for (size_t i = 0; i < u->nroutes; i++) {
         route_fini(&u->routes[i]);
     }
+    struct unit_source *s;
+    while ((s = SLIST_FIRST(&u->sources)) != NULL) {
+        SLIST_REMOVE_HEAD(&u->sources, link);
+        free(s->text);
+        free(s);
+    }
     pthread_cond_destroy(&u->changed);
     pthread_mutex_destroy(&u->lock);
     free(u->routes);
@@ -96,6 +103,51 @@ hs_pool_unit_set_scripts(struct hs_pool_unit *u, const char *path, bool is_dir)
     free(u->path);
     u->path = strdup(path);
     u->is_dir = is_dir;
+}
+
+static struct unit_source *
+find_source(struct hs_pool_unit *u, const char *path)
+{
+    struct unit_source *s;
+    SLIST_FOREACH (s, &u->sources, link) {
+        if (strcmp(s->path, path) == 0) {
+            break;
+        }
+    }
+    return s;
+}
+
+void
+hs_pool_unit_keep_source(struct hs_pool_unit *u, const char *path, const char *text, size_t n)
+{
+    const size_t len = strlen(path) + 1;
+    struct unit_source *s = malloc(sizeof *s + len);
+    if (s == NULL) {
+        return;
+    }
+    *s = (struct unit_source){ .n = n, .text = malloc(n) };
+    memcpy(s->path, path, len);
+    pthread_mutex_lock(&u->lock);
+    const bool keep = s->text != NULL && find_source(u, path) == NULL;
+    if (keep) {
+        memcpy(s->text, text, n);
+        SLIST_INSERT_HEAD(&u->sources, s, link);
+    }
+    pthread_mutex_unlock(&u->lock);
+    if (!keep) {
+        free(s->text);
+        free(s);
+    }
+}
+
+const char *
+hs_pool_unit_source(struct hs_pool_unit *u, const char *path, size_t *n)
+{
+    pthread_mutex_lock(&u->lock);
+    const struct unit_source *s = find_source(u, path);
+    pthread_mutex_unlock(&u->lock);
+    *n = s != NULL ? s->n : 0;
+    return s != NULL ? s->text : NULL;
 }
 
 /* 0 or ENOMEM. */

@@ -16,6 +16,8 @@ void hs_pool_unit_delref(struct hs_pool_unit *u);                 /* any thread 
 /* --- home thread --- */
 /* What the home state loads, so that the others can load it. Out of memory: they load nothing, and say so. */
 void hs_pool_unit_set_scripts(struct hs_pool_unit *u, const char *path, bool is_dir);
+/* The text of a file that the home state loads: pool threads load that, whatever the file holds later. Out of memory: they read the file. */
+void hs_pool_unit_keep_source(struct hs_pool_unit *u, const char *path, const char *text, size_t n);
 /* A registration of the home state's: its number, from 0. -1: out of memory. */
 int hs_pool_unit_add_route(struct hs_pool_unit *u, const char *host, const char *method, const char *path, const char *pool);
 /* The home state closes: calls from pool threads fail from now on, the states of pool threads are closed there as soon as those are free. */
@@ -30,6 +32,8 @@ struct hs_loop *hs_pool_unit_loop(const struct hs_pool_unit *u); /* home's */
 /* The number of home's registration with these names, looked for from number near on. -1: there is none such, and text says so. */
 int hs_pool_unit_find_route(const struct hs_pool_unit *u, size_t near, const char *host, const char *method, const char *path, const char *pool,
                             struct hs_buf *text);
+/* A file's text as the home state has loaded it, which stays as long as the unit; NULL: it has not. */
+const char *hs_pool_unit_source(struct hs_pool_unit *u, const char *path, size_t *n);
 /* Says of number n that a pool thread lacks it. */
 void hs_pool_unit_print_missing(const struct hs_pool_unit *u, size_t n, struct hs_buf *text);
 /* Has os.exit(status) called at home. */

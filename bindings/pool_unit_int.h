@@ -18,6 +18,14 @@ struct hs_pool_state {
     bool loaded;
 };
 
+/* A file as the home state has loaded it. */
+struct unit_source {
+    SLIST_ENTRY(unit_source) link;
+    size_t n;
+    char *text;
+    char path[];
+};
+
 struct unit_route {
     char *host, *method, *path, *pool; /* NULL: any; pool NULL: the loop */
 };
@@ -41,6 +49,7 @@ struct hs_pool_unit {
     unsigned refs;
     bool closed;
     LIST_HEAD(, hs_pool_state) states;
+    SLIST_HEAD(, unit_source) sources; /* only added to */
 };
 
 
