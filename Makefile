@@ -123,7 +123,9 @@ HEADERS := $(call find_files,core/include,*.h)
 obj = $(patsubst %.c,$(D)/obj/%.o,$(1))
 LUA_C := $(BUILD)/gen/lua_modules.c
 LUA_OBJ := $(D)/obj/gen/lua_modules.o
-LIB_OBJ := $(call obj,$(LIB_SRC)) $(LUA_OBJ)
+PAGE_C := $(BUILD)/gen/admin_page.c
+PAGE_OBJ := $(D)/obj/gen/admin_page.o
+LIB_OBJ := $(call obj,$(LIB_SRC)) $(LUA_OBJ) $(PAGE_OBJ)
 MAIN_OBJ := $(call obj,$(MAIN_SRC))
 SUPPORT_OBJ := $(call obj,$(SUPPORT_SRC))
 TESTS := $(TEST_SRC:%.c=$(D)/%)
@@ -199,6 +201,16 @@ $(LUA_OBJ): $(LUA_C) bindings/lua_modules.h $(D)/flags
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo '  CC    $(MODE) $<')
 	$(Q)$(CC) -I. $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+# The live page of the admin listener likewise.
+$(PAGE_C): core/server/live.html core/server/embed.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)sh core/server/embed.sh core/server/live.html > $@.$$$$ && mv -f $@.$$$$ $@
+
+$(PAGE_OBJ): $(PAGE_C) core/server/admin_page.h $(D)/flags
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo '  CC    $(MODE) $<')
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $(LIB_A): $(LIB_OBJ) $(D)/objects
 	$(if $(V),,@echo '  AR    $@')

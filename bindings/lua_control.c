@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/tally.h"
 #include "bindings/arg.h"
 #include "bindings/enter.h"
 #include "bindings/internal.h"
@@ -43,6 +44,7 @@ tell_error(struct hs_lua_command *c, struct hs_task *t, int status)
 
     hs_buf_init(&text, HS_LUA_TRACEBACK_MAX);
     hs_enter_describe(c->rt, t->co, status, &text);
+    hs_tally(HS_TALLY_LUA_ERRORS);
     const char *end = text.p != NULL ? memchr(text.p, '\n', text.len) : NULL;
     const size_t n = end != NULL ? (size_t)(end - text.p) : text.len;
     if (text.p != NULL) {

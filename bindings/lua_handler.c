@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "bindings/arg.h"
 #include "bindings/enter.h"
 #include "bindings/lua_handler.h"
@@ -87,6 +88,7 @@ tell_error(struct hs_lua_runtime *rt, ec_httpsrv_session *sess, bool aborted, st
     const char *request = hs_session_named_id(sess);
     hs_log(HS_LOG_ERROR, "%.*s %.*s: error id %s%s%s: %.*s", (int)method.n, method.p, (int)path.n, path.p, id, request != NULL ? ", request " : "",
            request != NULL ? request : "", (int)text.n, text.p);
+    hs_tally(HS_TALLY_LUA_ERRORS);
     if (!aborted) {
         error_response(rt, sess, id, text);
     }

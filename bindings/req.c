@@ -8,6 +8,7 @@
 #include "bindings/arg.h"
 #include "bindings/child.h"
 #include "bindings/io_box.h"
+#include "bindings/where.h"
 
 static void
 reap(struct hs_resource *r)
@@ -101,7 +102,14 @@ ended(ec_httpsrv_session *sess, void *data)
     bury_if_over(req);
 }
 
-static const struct hs_session_binding binding = { .aborted = aborted, .ended = ended };
+static bool
+where(ec_httpsrv_session *sess, void *data, struct hs_session_where *w)
+{
+    (void)sess;
+    return hs_req_where(data, w);
+}
+
+static const struct hs_session_binding binding = { .aborted = aborted, .ended = ended, .where = where };
 
 struct hs_req *
 hs_req_get(struct hs_lua_runtime *rt, ec_httpsrv_session *sess)

@@ -274,6 +274,12 @@ hs_lua_runtime_phase(const struct hs_lua_runtime *rt)
 }
 
 size_t
+hs_lua_runtime_memory(const struct hs_lua_runtime *rt)
+{
+    return rt->L != NULL ? (size_t)lua_gc(rt->L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(rt->L, LUA_GCCOUNTB, 0) : 0;
+}
+
+size_t
 hs_lua_runtime_tasks(const struct hs_lua_runtime *rt)
 {
     return rt->ntasks;

@@ -83,6 +83,8 @@ void hs_lua_runtime_close(struct hs_lua_runtime *rt);
 
 /* Where it stands in its life. */
 enum hs_lua_phase hs_lua_runtime_phase(const struct hs_lua_runtime *rt);
+/* Bytes that its Lua state takes, garbage included; those of pool threads are not counted. */
+size_t hs_lua_runtime_memory(const struct hs_lua_runtime *rt);
 /* Tasks that have not ended, those of sessions included. */
 size_t hs_lua_runtime_tasks(const struct hs_lua_runtime *rt);
 

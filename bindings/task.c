@@ -10,6 +10,7 @@
 
 #include "base/live.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "bindings/arg.h"
 #include "bindings/enter.h"
 #include "bindings/req.h"
@@ -511,6 +512,7 @@ hs_task_log_error(struct hs_task *t, int status)
     struct hs_buf text;
     hs_buf_init(&text, HS_LUA_TRACEBACK_MAX);
     hs_enter_describe(t->rt, t->co, status, &text);
+    hs_tally(HS_TALLY_LUA_ERRORS);
     hs_log(HS_LOG_ERROR, "%s: %.*s", t->ops->what, (int)text.len, text.p != NULL ? text.p : "");
     hs_buf_fini(&text);
 }

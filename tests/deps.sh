@@ -7,7 +7,7 @@
 set -eu
 
 build='gcc libc6-dev make pkg-config libevent-dev zlib1g-dev libssl-dev libjson-c-dev libxml2-dev libcrypt-dev lua-cjson'
-tests='libcmocka-dev systemd lua-busted lua-check lua5.1 cppcheck g++ clang libclang-rt-dev luarocks curl procps python3 valgrind strace mandoc man-db lua-ldoc cmark-gfm libjs-lunr'
+tests='libcmocka-dev systemd lua-busted lua-check lua5.1 cppcheck g++ clang libclang-rt-dev luarocks curl procps python3 valgrind strace mandoc man-db lua-ldoc cmark-gfm libjs-lunr chromium'
 # Either LuaJIT; the two exclude each other.
 luajit='libluajit-5.1-dev libluajit2-5.1-dev'
 

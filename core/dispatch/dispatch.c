@@ -38,6 +38,13 @@ struct hs_dispatch {
     void *on_ended_arg;
 };
 
+static void
+nobody(void *arg, ec_httpsrv_session *sess)
+{
+    (void)arg;
+    (void)sess;
+}
+
 int
 hs_dispatch_new(struct hs_dispatch **out)
 {
@@ -47,6 +54,7 @@ hs_dispatch_new(struct hs_dispatch **out)
         return ENOMEM;
     }
     hs_buf_init(&d->path, PATH_MAX_SIZE);
+    d->on_ended = nobody;
     *out = d;
     return 0;
 }
@@ -88,7 +96,7 @@ hs_dispatch_generation(struct hs_dispatch *d)
 void
 hs_dispatch_on_ended(struct hs_dispatch *d, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg)
 {
-    d->on_ended = fn;
+    d->on_ended = fn != NULL ? fn : nobody; /* no question at each request */
     d->on_ended_arg = arg;
 }
 
@@ -106,6 +114,14 @@ hs_session_where(ec_httpsrv_session *sess)
     const struct hs_route *route = hs_session_route(sess);
 
     return route != NULL ? route->reg.where : NULL;
+}
+
+const struct hs_registration *
+hs_session_registration(ec_httpsrv_session *sess)
+{
+    const struct hs_route *route = hs_session_route(sess);
+
+    return route != NULL ? &route->reg : NULL;
 }
 
 /* --- what a session holds --- */
@@ -438,9 +454,7 @@ ended(void *arg, ec_httpsrv_session *sess)
 {
     struct hs_dispatch *d = arg;
 
-    if (d->on_ended != NULL) {
-        d->on_ended(d->on_ended_arg, sess);
-    }
+    d->on_ended(d->on_ended_arg, sess);
 }
 
 const struct hs_session_app hs_dispatch_app = {

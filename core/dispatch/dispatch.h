@@ -71,6 +71,8 @@ void hs_dispatch_on_ended(struct hs_dispatch *d, void (*fn)(void *arg, ec_httpsr
  * that is to return. */
 int hs_dispatch_answer(ec_httpsrv_session *sess, int status);
 
+/* What the session was matched with; NULL: nothing yet. Borrowed until its request ends. */
+const struct hs_registration *hs_session_registration(ec_httpsrv_session *sess);
 /* The running session's generation; NULL before it was matched. */
 struct hs_generation *hs_session_generation(ec_httpsrv_session *sess);
 /* Where its route was registered, "file.lua:12"; NULL before it was matched, and for routes of C. Borrowed from the generation; also from a signal handler. */

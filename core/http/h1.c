@@ -525,6 +525,7 @@ hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct 
     h->user = user;
     h->arg = arg;
     TAILQ_INIT(&h->conns);
+    hs_h1_on_burst(h, NULL, NULL);
     hs_timeq_init(&h->head_q, loop, limits->head_timeout, head_expired);
     hs_timeq_init(&h->idle_q, loop, limits->idle_timeout, idle_expired);
     hs_timeq_init(&h->body_q, loop, limits->body_window, body_expired);
@@ -601,6 +602,25 @@ hs_h1_get_stats(const struct hs_h1 *h, struct hs_h1_stats *st)
     {
         st->idle += c->state == H1_HEAD && c->in_len == 0;
     }
+}
+
+const struct hs_h1_stats *
+hs_h1_stats(const struct hs_h1 *h)
+{
+    return &h->stats;
+}
+
+static void
+nobody(void *arg)
+{
+    (void)arg;
+}
+
+void
+hs_h1_on_burst(struct hs_h1 *h, void (*fn)(void *arg), void *arg)
+{
+    h->on_burst = fn ? fn : nobody; /* no question at each burst */
+    h->on_burst_arg = arg;
 }
 
 void

@@ -26,6 +26,7 @@ struct hs_h1_limits {
 
 struct hs_h1_stats {
     unsigned long long connections, requests, refused, timeouts;
+    unsigned long long received, sent; /* bytes */
     size_t live, idle, lingering;
 };
 
@@ -60,5 +61,9 @@ void hs_h1_on_refused(struct hs_h1 *h, void (*fn)(void *arg, const struct hs_h1_
 /* Has fn note with whom each connection is that begins from now on (as hs_peer_new); NULL from it: there is no memory, it goes on without. fn NULL:
  * nothing is noted (the default). */
 void hs_h1_note_peers(struct hs_h1 *h, struct hs_peer *(*fn)(void *arg, struct hs_transport *t), void *arg);
+/* The same but for idle, for which all connections have to be looked at. Borrowed. */
+const struct hs_h1_stats *hs_h1_stats(const struct hs_h1 *h);
+/* Called when the input of a connection has been used up and what was answered has been given to the kernel: after each burst of requests, and at other times. */
+void hs_h1_on_burst(struct hs_h1 *h, void (*fn)(void *arg), void *arg);
 
 #endif

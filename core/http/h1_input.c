@@ -268,7 +268,7 @@ process(struct h1_conn *c)
 
 /* Gives the shared buffer back, keeping what is left over, and sets what the connection waits for. */
 static void
-end_input(struct h1_conn *c)
+put_back_input(struct h1_conn *c)
 {
     struct hs_h1 *h = c->h;
     size_t left = (size_t)(h->end - h->cur);
@@ -305,6 +305,15 @@ end_input(struct h1_conn *c)
         }
     }
     h1_update_interest(c);
+}
+
+static void
+end_input(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+
+    put_back_input(c);
+    h->on_burst(h->on_burst_arg);
 }
 
 static void
@@ -352,6 +361,7 @@ static inline bool
 has_read(struct h1_conn *c, ssize_t r)
 {
     if (__builtin_expect(r > 0, 1)) {
+        c->h->stats.received += (size_t)r;
         return true;
     }
     if (r == 0) {
@@ -462,6 +472,7 @@ h1_read_to_end(struct h1_conn *c)
             break;
         }
         h->end += r;
+        h->stats.received += (size_t)r;
     }
     end_input(c);
 }
@@ -598,6 +609,7 @@ have_input(struct h1_conn *c, size_t n)
     ssize_t r = c->t->ops->read(c->t, h->scratch + H1_SCRATCH - room, room);
     if (r > 0) {
         h->end += r;
+        h->stats.received += (size_t)r;
         h->emptied = (size_t)r < room;
     } else if (r < 0 && errno != EAGAIN) {
         h1_break(c);

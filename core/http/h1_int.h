@@ -87,6 +87,8 @@ struct hs_h1 {
     void *on_refused_arg;
     struct hs_peer *(*note_peer)(void *arg, struct hs_transport *t); /* NULL: none is noted */
     void *note_peer_arg;
+    void (*on_burst)(void *arg);
+    void *on_burst_arg;
     bool draining;
     /* input: the bytes that are being worked on, and whose they are */
     struct h1_conn *input; /* NULL: scratch is free */

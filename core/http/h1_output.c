@@ -54,6 +54,7 @@ put_iov(struct h1_conn *c, const struct iovec *iov, int n, bool more)
         }
         return 0;
     }
+    c->h->stats.sent += (size_t)w;
     if (c->out_timer.stamp && w > 0) {
         hs_timeq_touch(&c->h->write_q, &c->out_timer);
     }
@@ -365,6 +366,7 @@ h1_sendfile(struct hs_stream *st, int fd, off_t off, size_t n)
         }
         return result(c, 0) < 0 ? -1 : (errno = EIO, -1);
     }
+    c->h->stats.sent += (size_t)r;
     if (c->out_timer.stamp) {
         hs_timeq_touch(&c->h->write_q, &c->out_timer);
     }

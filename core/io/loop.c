@@ -483,6 +483,16 @@ hs_loop_walltime(struct hs_loop *loop)
 }
 
 int64_t
+hs_loop_elapsed(struct hs_loop *loop)
+{
+    if (loop->test_clock) {
+        return 0;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &loop->moment);
+    return (int64_t)loop->moment.tv_sec * HS_SEC + loop->moment.tv_nsec - loop->now;
+}
+
+int64_t
 hs_loop_clock(struct hs_loop *loop)
 {
     return loop->test_clock ? loop->now : clock_now(CLOCK_MONOTONIC);

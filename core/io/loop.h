@@ -52,6 +52,8 @@ int64_t hs_loop_walltime(struct hs_loop *loop);
  * nanoseconds. With a test clock they are what that shows. */
 int64_t hs_loop_clock(struct hs_loop *loop);
 int64_t hs_loop_wallclock(struct hs_loop *loop);
+/* Nanoseconds from the time of the turn to this moment: hs_loop_clock less hs_loop_now, for who asks often, from within callbacks. 0 with a test clock. */
+int64_t hs_loop_elapsed(struct hs_loop *loop);
 /* Test clock only: moves time on by ns and fires the timers that come due, in order of their deadlines; each sees its
  * deadline as the time. One that is set to 0 meanwhile waits for the next call. The clock starts at 1994-11-06 08:49:37. */
 void hs_loop_advance(struct hs_loop *loop, int64_t ns);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "server/cmd_top.h"
 #include "server/command.h"
 #include "server/control_client.h"
 
@@ -101,6 +102,7 @@ hs_command_ctl(const struct hs_command *self, int argc, char **argv)
     if (status != 0) {
         return status;
     }
-    int err = hs_control_command(path, argc - i, argv + i, stdout, stderr, &status);
+    int err = strcmp(argv[i], "top") == 0 ? hs_command_top(path, argc - i, argv + i, &status)
+                                           : hs_control_command(path, argc - i, argv + i, stdout, stderr, &status);
     return err != 0 ? complain(self, path, err) : status;
 }

@@ -30,7 +30,9 @@ static const struct hs_command commands[] = {
       "- reads the script from stdin. The arguments are in the global table arg.\n",
       HS_OPTIONS_NONE, hs_command_lua },
     { "ctl", "[--control PATH] [--worker N] COMMAND [ARG]...", "have a running server carry out a command",
-      "'httpsrv ctl help' lists the commands that a server knows, those of its scripts among them.\n"
+      "'httpsrv ctl help' lists the commands that a server knows, those of its scripts among them:\n"
+      "status says what it is and does, sessions where requests wait (each with --json for programs),\n"
+      "top shows what happens, each second anew (--once, --count N), reload and stop do what they say.\n"
       "Without --control the server of this user is asked that listens in $XDG_RUNTIME_DIR/httpsrv,\n"
       "or else in /tmp/httpsrv-UID; when there are several, one must be named.\n"
       "The exit status is the command's.\n",

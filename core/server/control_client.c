@@ -47,13 +47,19 @@ hs_control_dir(char *dir)
     return n < 0 || n >= HS_CONTROL_PATH_MAX ? EINVAL : 0;
 }
 
-/* Whether the name of a file is one of ours. */
+static bool
+has_ending(const char *name, const char *ending)
+{
+    const size_t n = strlen(name), m = strlen(ending);
+
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
+/* Whether the name of a file is that of a control socket. */
 static bool
 is_socket_name(const char *name)
 {
-    const size_t n = strlen(name);
-
-    return n >= sizeof SUFFIX && strcmp(name + n - strlen(SUFFIX), SUFFIX) == 0;
+    return has_ending(name, SUFFIX);
 }
 
 /* Removes the socket at a path that nobody listens on. */
@@ -90,7 +96,7 @@ sweep(const char *dir)
     }
     if (flock(dirfd(d), LOCK_EX | LOCK_NB) == 0) {
         while ((e = readdir(d)) != NULL) {
-            if (is_socket_name(e->d_name) && snprintf(name, sizeof name, "%s/%s", dir, e->d_name) < (int)sizeof name) {
+            if ((is_socket_name(e->d_name) || has_ending(e->d_name, HS_ADMIN_SUFFIX)) && snprintf(name, sizeof name, "%s/%s", dir, e->d_name) < (int)sizeof name) {
                 remove_dead(name);
             }
         }

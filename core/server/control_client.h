@@ -8,6 +8,9 @@
 
 enum { HS_CONTROL_PATH_MAX = sizeof(((struct hs_unix_file *)0)->path) };
 
+/* The ending of an admin listener's unix socket, in place of that of the control socket beside it. */
+#define HS_ADMIN_SUFFIX ".admin"
+
 /* The directory where servers of this user listen when nothing else is said: $XDG_RUNTIME_DIR/httpsrv, or else /tmp/httpsrv-UID. 0; EINVAL: it
  * is too long. dir has HS_CONTROL_PATH_MAX bytes. */
 int hs_control_dir(char *dir);

@@ -5,9 +5,11 @@
 
 #include "dispatch/dispatch.h"
 #include "http/h1.h"
+#include "server/admin.h"
 #include "server/entrance.h"
 #include "server/listeners.h"
 #include "server/logs.h"
+#include "server/publish.h"
 #include "server/reload.h"
 #include "server/request_ends.h"
 #include "server/server_int.h"
@@ -29,11 +31,14 @@ struct httpsrv_server {
     struct hs_listeners *listeners; /* NULL once closed */
     struct server_entrance entrance;
     struct hs_control *control;     /* NULL: none */
-    bool default_control;           /* one is opened without the setting */
+    struct hs_admin *admin;         /* NULL: none */
+    bool default_control;           /* these are opened without the setting */
+    struct hs_oversight oversight;  /* what they see */
     struct hs_scripts scripts;      /* the current ones */
     struct server_reload reload;    /* those before and after */
     struct hs_lua_memory *memory;   /* that their Lua states may have */
     int64_t worn_at;                /* when it was last used up; loop time, 0: never */
+    struct server_publisher publisher;
 
     int (*on_load)(void *arg);
     void *on_load_arg;

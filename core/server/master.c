@@ -143,9 +143,11 @@ static void
 worker_is_ready(struct slot *s, struct hs_view routes)
 {
     struct master *m = s->m;
+    char count[24] = "";
 
     hs_log(m->announced ? HS_LOG_NOTICE : HS_LOG_DEBUG, "worker %zu (%d) serves", s->index, (int)s->pid);
     s->ready = true;
+    m->routes = strtoul(routes.n != 0 && routes.n < sizeof count ? memcpy(count, routes.p, routes.n) : "0", NULL, 10);
     if (!m->serving) {
         m->serving = true;
         for (size_t i = 0; i < m->nslots; i++) {
@@ -200,6 +202,9 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         break;
     case HS_MESSAGE_WORN:
         master_replace(s);
+        break;
+    case HS_MESSAGE_SESSION_LIST:
+        master_sessions_message(s, number, text);
         break;
     default: /* a master's to say */
         break;
@@ -256,6 +261,7 @@ worker_is_gone(struct slot *s, int wait_status)
     hs_quota_leave(m->quota, s->row);
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
+    master_sessions_gone(s);
     if (m->draining) {
         s->pid = 0;
         hs_page_leave(m->page, s->index);
@@ -444,6 +450,7 @@ master_leave(struct master *m)
     hs_notify_end();
     free_ipcs(m); /* first: nobody can be told anything from here */
     master_control_leave(m);
+    master_oversight_free(m, false);
     free_loop(m);
     return 0;
 }
@@ -576,7 +583,8 @@ make(struct master *m)
         m->slots[i] = (struct slot){ .m = m, .index = i, .row = i };
         hs_timer_init(&m->slots[i].again, m->loop, on_again, &m->slots[i]);
     }
-    err = watch_signals(m);
+    err = master_oversight_new(m);
+    err = err != 0 ? err : watch_signals(m);
     return err != 0 ? err : hs_timer_set(&m->look, LOOK);
 }
 
@@ -586,6 +594,7 @@ unmake(struct master *m)
     if (m->loop != NULL) {
         free_ipcs(m);
         master_control_close(m);
+        master_oversight_free(m, true);
         free_loop(m);
     }
     hs_page_free(m->page);
@@ -608,7 +617,11 @@ begin(struct master *m)
     if (err == ENOMEM) {
         hs_command_complain("out of memory");
     }
-    return err != 0 ? err : m->startup.predecessor >= 0 ? master_upgrade_join(m) : master_control_open(m);
+    if (err != 0 || m->startup.predecessor >= 0) {
+        return err != 0 ? err : master_upgrade_join(m);
+    }
+    err = master_control_open(m);
+    return err != 0 ? err : master_oversight_open(m);
 }
 
 int

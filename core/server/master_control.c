@@ -4,7 +4,6 @@
 #include "server/master_control.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -15,8 +14,8 @@
 #include "httpsrv/server.h"
 #include "server/command.h"
 #include "server/control.h"
-#include "server/log_commands.h"
 #include "server/master_int.h"
+#include "server/own_commands.h"
 #include "server/server_control.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 }; /* a longer one is passed on in parts */
@@ -249,97 +248,13 @@ hand_on(struct master *m, struct hs_control_call *call, int argc, char *const *a
     }
 }
 
-/* --- commands of its own --- */
-
-static void
-command_status(struct master *m, struct hs_control_call *call)
-{
-    static const char *const states[] = { "none", "starting", "serving", "draining" };
-    int64_t now = hs_page_now();
-
-    hs_control_printf(call, HS_CONTROL_OUT, "version %s\npid %ld\nstate %s\n", httpsrv_version(), (long)getpid(),
-                      m->draining ? "draining" : m->announced ? "serving" : "starting");
-    for (size_t i = 0; i < m->startup.nsockets; i++) {
-        hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", m->startup.sockets[i].address);
-    }
-    hs_control_printf(call, HS_CONTROL_OUT, "connections %" PRIu64 "\nrequests %" PRIu64 "\n", hs_page_total(m->page, HS_COUNT_OPEN_CONNECTIONS),
-                      hs_page_total(m->page, HS_COUNT_OPEN_REQUESTS));
-    for (size_t i = 0; i < m->nslots; i++) {
-        struct hs_page_slot *p = hs_page_slot(m->page, i);
-        hs_control_printf(call, HS_CONTROL_OUT, "worker %zu pid %d state %s seconds %" PRId64 " generation %" PRIu64 " deaths %" PRIu64 "\n", i,
-                          (int)atomic_load(&p->pid), states[atomic_load(&p->state) & 3], (now - atomic_load(&p->started)) / HS_SEC,
-                          (uint64_t)atomic_load(&p->generation), (uint64_t)atomic_load(&p->deaths));
-    }
-    hs_control_end(call, HS_EXIT_OK);
-}
-
-static void
-command_stop(struct master *m, struct hs_control_call *call)
-{
-    if (!m->draining) {
-        hs_log(HS_LOG_NOTICE, "told to stop by a control command");
-    }
-    master_drain(m);
-    hs_control_end(call, HS_EXIT_OK);
-}
-
-static void
-set_level(void *arg, enum hs_log_level level)
-{
-    master_logs_set_level(arg, level);
-}
-
-static void
-command_log_level(struct master *m, struct hs_control_call *call)
-{
-    hs_log_command_level(call, set_level, m);
-}
-
-static int
-reopen(void *arg, char *why, size_t size)
-{
-    return master_logs_reopen(arg, why, size);
-}
-
-static void
-command_reopen(struct master *m, struct hs_control_call *call)
-{
-    hs_log_command_reopen(call, reopen, m);
-}
-
-static void
-command_reload(struct master *m, struct hs_control_call *call)
-{
-    master_reload_begin(m);
-    master_reload_wait(m, call);
-}
-
-static void command_help(struct master *m, struct hs_control_call *call);
-
-static const struct own_command {
-    const char *name, *summary;
-    void (*run)(struct master *m, struct hs_control_call *call);
-} commands[] = {
-    { "help", "list the commands", command_help },
-    { "status", "what the server is and does, a name and a value on each line", command_status },
-    { "log-level", "say from which level on messages are logged, or set it: debug, info, notice, warning, error", command_log_level },
-    { "reload", "load the scripts anew in all workers; ends when they serve, or with what is wrong", command_reload },
-    { "reopen", "open the log files anew", command_reopen },
-    { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
-};
-
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
-
-/* The scripts' own are the same in all workers: the first that is there tells them. */
-static void
-command_help(struct master *m, struct hs_control_call *call)
+/* The scripts' own commands are the same in all workers: the first that is there tells them, and ends the call. */
+void
+master_control_names(struct master *m, struct hs_control_call *call)
 {
     static char word[] = "help";
     char *argv[] = { word, NULL };
 
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        hs_control_printf(call, HS_CONTROL_OUT, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    }
     for (size_t i = 0; i < m->nslots; i++) {
         if (m->slots[i].ready) {
             hand_on(m, call, 1, argv, i, i + 1);
@@ -371,11 +286,8 @@ run(void *arg, struct hs_control_call *call)
     struct master *m = arg;
     char *const *argv = hs_control_argv(call);
 
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, argv[0]) == 0) {
-            commands[i].run(m, call);
-            return;
-        }
+    if (hs_own_command_run(master_oversight(m), call)) {
+        return;
     }
     if (strcmp(argv[0], "--worker") == 0) {
         run_in_one(m, call);
@@ -406,12 +318,19 @@ master_control_open(struct master *m)
     return err;
 }
 
+const char *
+master_control_path(const struct master *m)
+{
+    return m->control != NULL && m->control->socket != NULL ? hs_control_path(m->control->socket) : NULL;
+}
+
 void
 master_control_retire(struct master *m)
 {
     if (m->control != NULL && m->control->socket != NULL) {
         hs_control_retire(m->control->socket);
     }
+    master_oversight_retire(m);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/view.h"
 #include "server/message.h"
 
+struct hs_control_call;
 struct master;
 struct slot;
 
@@ -19,6 +20,10 @@ void master_control_retire(struct master *m);
 void master_control_close(struct master *m);
 /* The same in a child after fork(2), where all that was the master's stays untouched. */
 void master_control_leave(struct master *m);
+/* Where the socket is; NULL: there is none. Borrowed. */
+const char *master_control_path(const struct master *m);
+/* Writes the names of the commands that the scripts have registered, and ends the call. */
+void master_control_names(struct master *m, struct hs_control_call *call);
 /* A worker has written for a command, or has ended it. */
 void master_control_message(struct slot *s, enum hs_message type, uint32_t number, struct hs_view text);
 /* A worker is gone, and with it what it carried out. */

@@ -11,6 +11,7 @@
 #include "server/master.h"
 #include "server/master_control.h"
 #include "server/message.h"
+#include "server/oversight.h"
 #include "server/process.h"
 #include "server/startup.h"
 #include "server/worker.h"
@@ -30,6 +31,7 @@ struct slot {
     bool asked; /* to prepare a reload, and has not answered */
     bool worn;  /* has asked to be replaced, and has to wait for it */
     int64_t replace_at, replace_pause; /* not before; hs_page_now */
+    bool listing; /* asked for its requests, and has not answered */
 };
 
 /* How far a reload is. */
@@ -79,6 +81,8 @@ struct master {
     struct leavers leavers;
     int access_fd; /* what the access log of workers writes to; -1: there is none, or it needs none */
     struct hs_master_control *control; /* NULL: closed */
+    struct hs_master_oversight *oversight; /* NULL: not yet, or in a child */
+    size_t routes; /* as the last worker that began to serve says */
     bool serving; /* the first worker has been ready */
     bool announced, draining, at_once, killed;
     int64_t kill_at; /* loop time; 0: not yet */
@@ -115,6 +119,22 @@ int master_logs_open(struct master *m);
 int master_logs_reopen(struct master *m, char *why, size_t size);
 /* Messages below that level are dropped from now on, here and in all workers. */
 void master_logs_set_level(struct master *m, enum hs_log_level level);
+
+/* --- master_oversight.c --- */
+/* Needs the page and the loop. 0 or ENOMEM. */
+int master_oversight_new(struct master *m);
+/* Opens the admin listener, after the control socket, beside which it is by default. 0; an errno value, which has been complained about. */
+int master_oversight_open(struct master *m);
+/* What the control socket and the admin listener see. */
+const struct hs_oversight *master_oversight(const struct master *m);
+/* Closes the admin listener. ours: its file is removed, as a child must not. */
+void master_oversight_free(struct master *m, bool ours);
+/* Another master takes over: the admin listener is its to open. */
+void master_oversight_retire(struct master *m);
+/* A worker says what requests are under way. */
+void master_sessions_message(struct slot *s, uint32_t round, struct hs_view text);
+/* A worker is gone, and will not. */
+void master_sessions_gone(struct slot *s);
 
 /* --- master_reload.c --- */
 void master_reload_init(struct master *m);

@@ -46,6 +46,7 @@ finish(struct master *m, bool well)
     hs_timer_cancel(&r->late);
     r->state = RELOAD_NONE;
     hs_notify("READY=1\nSTATUS=%s", well ? "serves" : "serves; the last reload has failed");
+    hs_page_add(well ? &hs_page_own(m->page)->reloads : &hs_page_own(m->page)->failed_reloads, 1);
     answer(m, well);
     if (r->wanted && !m->draining) {
         r->wanted = false;

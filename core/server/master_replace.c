@@ -94,6 +94,7 @@ master_replace(struct slot *s)
     s->due = true;
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
+    master_sessions_gone(s);
 }
 
 void
@@ -168,6 +169,7 @@ master_replace_reap(struct master *m)
         }
         struct slot *s = &m->slots[l->index];
         hs_quota_leave(m->quota, l->row);
+        hs_page_left(m->page, l->index);
         drop(l);
         if (s->worn) {
             master_replace(s);

@@ -307,6 +307,7 @@ take_over(struct master *m)
     }
     m->upgrade.joining = false;
     hs_startup_take_over(&m->startup, m->settings);
+    (void)master_oversight_open(m); /* the predecessor has left it; without it all goes on */
     hs_notify("READY=1\nMAINPID=%ld\nSTATUS=serves", (long)getpid());
     forget_successor(m);
 }

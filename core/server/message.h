@@ -15,6 +15,7 @@ enum hs_message {
     HS_MESSAGE_LEAVE,     /* another takes its place now: as DRAIN, and its place in the page is the other's */
     HS_MESSAGE_REOPEN,    /* log files have been opened anew; text: 'a' (access log), 'e' (error log), for each a descriptor */
     HS_MESSAGE_LOG_LEVEL, /* number: enum hs_log_level */
+    HS_MESSAGE_SESSIONS,  /* say what requests are under way; number: of the answer */
 
     /* from a worker */
     HS_MESSAGE_READY = 64, /* it serves; text: how many routes, as a decimal number */
@@ -29,6 +30,9 @@ enum hs_message {
     HS_MESSAGE_SOCKET = 128, /* number: a descriptor that it has inherited; text: its key (inherited.h) */
     HS_MESSAGE_SOCKETS_END,  /* these were all */
     HS_MESSAGE_TAKE_OVER,    /* it is the master now */
+    HS_MESSAGE_SESSION_LIST, /* requests under way; text: whether more follow, one byte, then whole lines of session_list.h */
 };
+
+enum { HS_SESSIONS_MORE = 'M', HS_SESSIONS_LAST = 'L' };
 
 #endif

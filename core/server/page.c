@@ -14,7 +14,8 @@ struct slot {
 
 struct hs_page {
     size_t workers;
-    struct slot slots[];
+    struct hs_page_own own;
+    struct slot slots[]; /* of the workers, then of those who are leaving */
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "shared between processes");
@@ -22,7 +23,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "shared
 static size_t
 size_of(size_t workers)
 {
-    return sizeof(struct hs_page) + workers * sizeof(struct slot);
+    return sizeof(struct hs_page) + 2 * workers * sizeof(struct slot);
 }
 
 int
@@ -35,6 +36,7 @@ hs_page_new(size_t workers, struct hs_page **out)
     }
     *out = p;
     (*out)->workers = workers;
+    atomic_store(&(*out)->own.started, hs_page_now());
     return 0;
 }
 
@@ -56,6 +58,24 @@ struct hs_page_slot *
 hs_page_slot(struct hs_page *p, size_t i)
 {
     return &p->slots[i].s;
+}
+
+struct hs_page_slot *
+hs_page_leaving_slot(struct hs_page *p, size_t i)
+{
+    return &p->slots[p->workers + i].s;
+}
+
+struct hs_page_slot *
+hs_page_line(struct hs_page *p, size_t i)
+{
+    return i < 2 * p->workers ? &p->slots[i].s : NULL;
+}
+
+struct hs_page_own *
+hs_page_own(struct hs_page *p)
+{
+    return &p->own;
 }
 
 int64_t
@@ -92,17 +112,31 @@ hs_page_total(struct hs_page *p, enum hs_count which)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < p->workers; i++) {
-        sum += atomic_load_explicit(&p->slots[i].s.counts[which], memory_order_relaxed);
+    const struct hs_page_slot *s;
+
+    for (size_t i = 0; (s = hs_page_line(p, i)) != NULL; i++) {
+        uint64_t n = hs_page_get(&s->counts[which]);
+        if (which != HS_COUNT_LONGEST_TURN) {
+            sum += n;
+        } else if (n > sum) {
+            sum = n;
+        }
     }
     return sum;
 }
 
+/* The names and counts of pools stay, for the next worker to go on from. */
 static void
 clear_live(struct hs_page_slot *s)
 {
     for (int c = HS_COUNT_LIVE; c < HS_COUNTS; c++) {
         atomic_store(&s->counts[c], 0);
+    }
+    atomic_store(&s->ngenerations, 0);
+    for (int i = 0; i < HS_PAGE_POOLS; i++) {
+        hs_page_set(&s->pools[i].threads, 0);
+        hs_page_set(&s->pools[i].active, 0);
+        hs_page_set(&s->pools[i].queued, 0);
     }
 }
 
@@ -127,4 +161,10 @@ hs_page_leave(struct hs_page *p, size_t i)
     clear_live(s);
     atomic_store(&s->state, HS_WORKER_EMPTY);
     atomic_store(&s->pid, 0);
+}
+
+void
+hs_page_left(struct hs_page *p, size_t i)
+{
+    clear_live(hs_page_leaving_slot(p, i));
 }

@@ -245,6 +245,17 @@ tell(struct httpsrv_server *s, int err)
     }
 }
 
+/* In the page of a server on its own; a master counts those of its workers. */
+static void
+count(struct httpsrv_server *s, bool well)
+{
+    struct hs_page *page = hs_server_page(s);
+
+    if (page != NULL) {
+        hs_page_add(well ? &hs_page_own(page)->reloads : &hs_page_own(page)->failed_reloads, 1);
+    }
+}
+
 static void
 fail(struct httpsrv_server *s, int err)
 {
@@ -254,6 +265,7 @@ fail(struct httpsrv_server *s, int err)
         (void)server_fail(s, 0, "cannot load the scripts: %s", strerror(err));
     }
     hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was: %s", s->error);
+    count(s, false);
     tell(s, err);
     if (s->reload.prepared != NULL) {
         s->reload.prepared(s->reload.prepared_arg, err);
@@ -308,6 +320,7 @@ take_over(struct httpsrv_server *s)
     r->place = NULL;
     server_make_current(s);
     hs_log(HS_LOG_NOTICE, "reloaded: generation %lu, %zu routes", hs_generation_id(s->scripts.generation), hs_generation_count(s->scripts.generation));
+    count(s, true);
     retire(s, place, before);
     tell(s, 0);
 }
@@ -399,6 +412,19 @@ unsigned long
 httpsrv_server_generation(const struct httpsrv_server *s)
 {
     return s->state >= SERVER_SERVING && s->scripts.generation != NULL ? hs_generation_id(s->scripts.generation) : 0;
+}
+
+void
+server_each_generation(struct httpsrv_server *s, void (*fn)(void *arg, unsigned long id, const struct hs_lua_runtime *runtime), void *arg)
+{
+    const struct former *f;
+
+    if (s->scripts.generation != NULL) {
+        fn(arg, hs_generation_id(s->scripts.generation), s->scripts.runtime);
+    }
+    TAILQ_FOREACH (f, &s->reload.formers, link) {
+        fn(arg, hs_generation_id(f->scripts.generation), f->scripts.runtime);
+    }
 }
 
 size_t

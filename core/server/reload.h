@@ -53,6 +53,8 @@ int server_reload_ask(struct httpsrv_server *s, struct server_reload_waiter *w);
 void server_reload_cancel(struct httpsrv_server *s);
 /* Whether a former generation is still being unloaded; server_step_soon is called when none is any more. */
 bool server_reload_unloading(const struct httpsrv_server *s);
+/* Calls fn for each generation that lives, the current one first, then the oldest. runtime NULL: it has no Lua state, or none any more. */
+void server_each_generation(struct httpsrv_server *s, void (*fn)(void *arg, unsigned long id, const struct hs_lua_runtime *runtime), void *arg);
 /* Drops all but the current generation, closing their Lua states. */
 void server_reload_end(struct httpsrv_server *s);
 

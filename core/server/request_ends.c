@@ -14,10 +14,14 @@ tell(const struct hs_request_ends *ends, const struct hs_request_end *e)
 static void
 session_ended(void *arg, ec_httpsrv_session *sess)
 {
+    const struct hs_request_ends *ends = arg;
     struct hs_request_end e;
 
+    if (ends->count != NULL) {
+        ends->count(ends->count_arg, sess);
+    }
     hs_session_get_end(sess, &e);
-    tell(arg, &e);
+    tell(ends, &e);
 }
 
 void
@@ -40,13 +44,26 @@ hs_request_ends_refused(const struct hs_request_ends *ends, const struct hs_h1_r
     tell(ends, &e);
 }
 
-/* Sessions tell us only while somebody is to be told. */
+/* Sessions tell us only while somebody wants a record; who only counts is told without a way round. */
 static void
 update(struct hs_request_ends *ends)
 {
-    if (ends->dispatch != NULL) {
-        hs_dispatch_on_ended(ends->dispatch, ends->n != 0 ? session_ended : NULL, ends);
+    if (ends->dispatch == NULL) {
+        return;
     }
+    if (ends->n != 0) {
+        hs_dispatch_on_ended(ends->dispatch, session_ended, ends);
+    } else {
+        hs_dispatch_on_ended(ends->dispatch, ends->count, ends->count_arg);
+    }
+}
+
+void
+hs_request_ends_count(struct hs_request_ends *ends, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg)
+{
+    ends->count = fn;
+    ends->count_arg = arg;
+    update(ends);
 }
 
 int

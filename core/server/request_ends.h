@@ -18,12 +18,16 @@ struct hs_request_ends {
         void *arg;
     } users[HS_REQUEST_END_USERS];
     size_t n;
+    void (*count)(void *arg, ec_httpsrv_session *sess); /* NULL: nobody */
+    void *count_arg;
     struct hs_dispatch *dispatch; /* NULL until attached */
     struct hs_loop *loop;
 };
 
 /* Has fn told from now on, of requests that end after those told before. 0; ENOSPC. Not from within such a call. */
 int hs_request_ends_add(struct hs_request_ends *ends, hs_request_end_func *fn, void *arg);
+/* Has fn called for each session whose request ends, before those who want a record: for who counts all of them and needs no more than its getters. Once. */
+void hs_request_ends_count(struct hs_request_ends *ends, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg);
 /* No more. Harmless when it is not there. */
 void hs_request_ends_remove(struct hs_request_ends *ends, hs_request_end_func *fn, void *arg);
 /* Hears of the requests of a dispatcher, which must not outlive ends. */

@@ -303,6 +303,7 @@ make_floors(struct httpsrv_server *s)
     }
     if (err == 0) {
         hs_h1_on_refused(s->h1, on_refused, s);
+        err = server_publisher_start(s);
     }
     return err;
 }
@@ -406,6 +407,7 @@ free_floors(struct httpsrv_server *s)
     }
     hs_dispatch_free(s->dispatch);
     hs_loop_free(s->loop);
+    server_publisher_fini(s);
 }
 
 void

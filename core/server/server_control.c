@@ -1,5 +1,4 @@
-/* server_control.c - a server's control socket: the commands that it knows itself, and those of its scripts.
- * Its own come first: scripts cannot take them over. Each is a row of a table. */
+/* server_control.c - a server's control socket, and its admin listener: the commands that it knows itself (own_commands.h), and those of its scripts. */
 #include "server/server_control.h"
 
 #include <errno.h>
@@ -13,158 +12,7 @@
 #include "server/control.h"
 #include "server/control_client.h"
 #include "server/lifecycle.h"
-#include "server/log_commands.h"
-
-/* --- commands of our own --- */
-
-static void command_help(struct httpsrv_server *s, struct hs_control_call *call);
-
-static const char *
-state_name(const struct httpsrv_server *s)
-{
-    static const char *const names[] = {
-        [SERVER_NEW] = "starting",    [SERVER_LOADING] = "loading",     [SERVER_SERVING] = "serving", [SERVER_DRAINING] = "draining",
-        [SERVER_ENDING] = "stopping", [SERVER_UNLOADING] = "unloading", [SERVER_STOPPED] = "stopped",
-    };
-
-    return names[s->state];
-}
-
-static void
-command_status(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    size_t connections, requests;
-    const char *address;
-
-    hs_server_live(s, &connections, &requests);
-    hs_control_printf(call, HS_CONTROL_OUT, "version %s\npid %ld\nstate %s\n", httpsrv_version(), (long)getpid(), state_name(s));
-    for (size_t i = 0; (address = httpsrv_server_address(s, i)) != NULL; i++) {
-        hs_control_printf(call, HS_CONTROL_OUT, "listen %s\n", address);
-    }
-    hs_control_printf(call, HS_CONTROL_OUT, "routes %zu\nconnections %zu\nrequests %zu\n", hs_server_routes(s), connections, requests);
-    hs_control_printf(call, HS_CONTROL_OUT, "generation %lu\ngenerations %zu\n", httpsrv_server_generation(s), hs_server_generations(s));
-    hs_control_end(call, 0);
-}
-
-/* Ended when the reload has, also when its client does not wait so long. */
-struct reload_call {
-    struct server_reload_waiter waiter;
-    struct httpsrv_server *server;
-    struct hs_control_call *call;
-};
-
-static void
-reload_ended(void *arg, int err)
-{
-    struct reload_call *r = arg;
-
-    if (err == 0) {
-        hs_control_printf(r->call, HS_CONTROL_OUT, "generation %lu, %zu routes\n", httpsrv_server_generation(r->server), hs_server_routes(r->server));
-    } else {
-        hs_control_printf(r->call, HS_CONTROL_ERR, "httpsrv: reload failed, everything stays as it was: %s\n",
-                          err == ECANCELED ? "the server stops" : httpsrv_server_error(r->server));
-    }
-    hs_control_end(r->call, err == 0 ? 0 : 1);
-    free(r);
-}
-
-static void
-command_reload(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    struct reload_call *r = calloc(1, sizeof *r);
-
-    if (r == NULL) {
-        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: reload: %s\n", strerror(ENOMEM));
-        hs_control_end(call, 1);
-        return;
-    }
-    *r = (struct reload_call){ .waiter = { .fn = reload_ended, .arg = r }, .server = s, .call = call };
-    if (server_reload_ask(s, &r->waiter) != 0) {
-        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: reload: %s\n", httpsrv_server_error(s));
-        hs_control_end(call, 1);
-        free(r);
-    }
-}
-
-static void
-command_stop(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    if (!hs_server_stopping(s)) {
-        hs_log(HS_LOG_NOTICE, "told to stop by a control command");
-    }
-    httpsrv_server_stop(s, 0);
-    hs_control_end(call, 0);
-}
-
-static void
-set_level(void *arg, enum hs_log_level level)
-{
-    (void)arg;
-    hs_log_set_level(level);
-}
-
-static void
-command_log_level(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    hs_log_command_level(call, set_level, s);
-}
-
-static int
-reopen(void *arg, char *why, size_t size)
-{
-    return hs_server_reopen_logs(arg, why, size);
-}
-
-static void
-command_reopen(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    hs_log_command_reopen(call, reopen, s);
-}
-
-static const struct own_command {
-    const char *name, *summary;
-    void (*run)(struct httpsrv_server *s, struct hs_control_call *call);
-} commands[] = {
-    { "help", "list the commands", command_help },
-    { "log-level", "say from which level on messages are logged, or set it: debug, info, notice, warning, error", command_log_level },
-    { "reload", "load the scripts anew and say how it ended", command_reload },
-    { "reopen", "open the log files anew", command_reopen },
-    { "status", "what the server is and does, a name and a value on each line", command_status },
-    { "stop", "stop when all requests have ended, or after drain-timeout", command_stop },
-};
-
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
-
-static const struct own_command *
-find_own(const char *name)
-{
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
-    }
-    return NULL;
-}
-
-static void
-help_line(void *arg, const char *name)
-{
-    if (find_own(name) == NULL) {
-        hs_control_printf(arg, HS_CONTROL_OUT, "  %-10s (of the scripts)\n", name);
-    }
-}
-
-static void
-command_help(struct httpsrv_server *s, struct hs_control_call *call)
-{
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        hs_control_printf(call, HS_CONTROL_OUT, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    }
-    if (s->scripts.runtime != NULL) {
-        (void)hs_lua_commands_each(s->scripts.runtime, help_line, call);
-    }
-    hs_control_end(call, 0);
-}
+#include "server/own_commands.h"
 
 /* --- commands of scripts --- */
 
@@ -225,11 +73,8 @@ static void
 run(void *arg, struct hs_control_call *call)
 {
     struct httpsrv_server *s = arg;
-    const struct own_command *own = find_own(hs_control_argv(call)[0]);
 
-    if (own != NULL) {
-        own->run(s, call);
-    } else {
+    if (!hs_own_command_run(&s->oversight, call)) {
         run_script(s, call);
     }
 }
@@ -304,7 +149,15 @@ hs_server_control_listen(struct hs_loop *loop, const char *path, bool use_defaul
 int
 server_control_open(struct httpsrv_server *s)
 {
-    return hs_server_control_listen(s->loop, s->settings.control, s->default_control, run, s, &s->control, s->error, sizeof s->error);
+    const struct hs_settings *c = &s->settings;
+
+    s->oversight = (struct hs_oversight){ &server_oversight_ops, s, s->publisher.page };
+    int err = hs_server_control_listen(s->loop, c->control, s->default_control, run, s, &s->control, s->error, sizeof s->error);
+    if (err == 0 && s->oversight.page != NULL) { /* else the slot is a worker's, whose master has the listener */
+        const char *beside = s->control != NULL ? hs_control_path(s->control) : c->control;
+        err = hs_admin_open(s->loop, c->admin, beside, s->default_control, &s->oversight, &s->admin, s->error, sizeof s->error);
+    }
+    return err;
 }
 
 void
@@ -312,4 +165,6 @@ server_control_close(struct httpsrv_server *s)
 {
     hs_control_free(s->control);
     s->control = NULL;
+    hs_admin_free(s->admin, true);
+    s->admin = NULL;
 }

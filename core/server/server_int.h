@@ -3,6 +3,7 @@
 #define HS_SERVER_SERVER_INT_H
 
 #include "httpsrv/server.h"
+#include "base/buf.h"
 #include "bindings/runtime.h"
 #include "io/loop.h"
 #include "server/listeners.h"
@@ -57,6 +58,8 @@ size_t hs_server_routes(struct httpsrv_server *s);
 size_t hs_server_generations(const struct httpsrv_server *s);
 /* Connections and requests under way. */
 void hs_server_live(struct httpsrv_server *s, size_t *connections, size_t *requests);
+/* Appends the requests under way (session_list.h), as those of a worker. 0; ENOMEM, EMSGSIZE: not all of them. */
+int hs_server_list_sessions(struct httpsrv_server *s, size_t worker, struct hs_buf *out);
 /* Whether it has begun to stop, or has stopped. */
 bool hs_server_stopping(const struct httpsrv_server *s);
 

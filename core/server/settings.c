@@ -43,6 +43,9 @@ static const struct hs_setting table[] = {
       "run as this user, with its groups, once sockets and files have been opened" },
     { "group", HS_SETTING_NAME, AT(group), 0, 0, false, true, NULL, "NAME", "and as this group; without it the user's own" },
     { "pid-file", HS_SETTING_PATH, AT(pid_file), 0, 0, false, true, NULL, "PATH", "write the process's number to this file" },
+    { "admin", HS_SETTING_PATH, AT(admin), 0, 0, false, true, NULL, "ADDR",
+      "serve metrics, status, health and a live page at this address (docs/observability.md), apart from what is served; none: not at all. "
+      "Without it: at a unix socket beside that of control" },
     { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },

@@ -54,8 +54,8 @@ struct hs_settings {
     struct hs_setting_list listen, module, allow, deny, trusted;
     char *config; /* NULL: DIR/config.lua, where there is one */
     char *user, *group, *pid_file; /* NULL: not asked for */
-    char *control; /* NULL: httpsrv serve chooses one, other programs have none */
     char *access_log, *error_log;
+    char *control, *admin; /* NULL: httpsrv serve chooses one, other programs have none */
     int64_t workers, dev, log_level, watchdog, memory_limit, shared_memory;
     int64_t access_log_format, client_address_from, request_id;
     int64_t backlog, max_connections, drain_timeout, load_timeout, unload_timeout, generations;

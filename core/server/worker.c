@@ -15,7 +15,9 @@
 #include "server/error_log.h"
 #include "server/ipc.h"
 #include "server/message.h"
+#include "server/publish.h"
 #include "server/server_int.h"
+#include "server/session_list.h"
 #include "server/worker_control.h"
 
 #define BEAT (100 * HS_MSEC)
@@ -27,7 +29,6 @@ struct worker {
     struct hs_worker_control *control;
     struct hs_page_slot *slot;
     struct hs_timer beat;
-    struct hs_page_slot aside; /* where a worker writes whose place another has taken */
 };
 
 /* --- signals --- */
@@ -54,22 +55,6 @@ obey_the_master_only(void)
 /* --- the beat --- */
 
 static void
-set_count(struct worker *w, enum hs_count which, uint64_t value)
-{
-    atomic_store_explicit(&w->slot->counts[which], value, memory_order_relaxed);
-}
-
-static void
-publish(struct worker *w)
-{
-    size_t connections, requests;
-
-    hs_server_live(w->server, &connections, &requests);
-    set_count(w, HS_COUNT_OPEN_CONNECTIONS, connections);
-    set_count(w, HS_COUNT_OPEN_REQUESTS, requests);
-}
-
-static void
 help_siblings(struct worker *w, int64_t now)
 {
     struct hs_page *page = w->start->page;
@@ -92,7 +77,7 @@ on_beat(void *arg)
     int64_t now = hs_page_now();
 
     atomic_store(&w->slot->beat, now);
-    publish(w);
+    hs_server_publish(w->server);
     if (atomic_load(&w->slot->state) == HS_WORKER_SERVING) {
         help_siblings(w, now);
     }
@@ -126,6 +111,33 @@ switch_logs(struct worker *w, struct hs_view which)
     }
 }
 
+/* Whole lines, as many messages as that takes; a master that does not take them gives this worker up after a moment. */
+static void
+tell_sessions(struct worker *w, uint32_t number)
+{
+    char piece[HS_IPC_TEXT_MAX];
+    struct hs_buf list;
+
+    hs_buf_init(&list, HS_SESSION_LIST_BYTES);
+    (void)hs_server_list_sessions(w->server, w->start->index, &list); /* what there is room for */
+    for (struct hs_view rest = hs_buf_peek(&list);;) {
+        size_t n = rest.n < sizeof piece - 1 ? rest.n : sizeof piece - 1;
+        while (n != 0 && rest.p[n - 1] != '\n') {
+            n--;
+        }
+        piece[0] = n == rest.n ? HS_SESSIONS_LAST : HS_SESSIONS_MORE;
+        if (n != 0) {
+            memcpy(piece + 1, rest.p, n);
+        }
+        if (hs_ipc_send(w->ipc, HS_MESSAGE_SESSION_LIST, number, (struct hs_view){ piece, n + 1 }) != 0 || n == rest.n || n == 0) {
+            break;
+        }
+        rest.p += n;
+        rest.n -= n;
+    }
+    hs_buf_fini(&list);
+}
+
 static void
 on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
 {
@@ -141,7 +153,8 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         hs_server_release(w->server);
         break;
     case HS_MESSAGE_LEAVE:
-        w->slot = &w->aside;
+        w->slot = hs_page_leaving_slot(w->start->page, w->start->index);
+        hs_server_change_slot(w->server, w->slot);
         atomic_store(&w->slot->state, HS_WORKER_DRAINING);
         hs_server_release(w->server);
         break;
@@ -155,7 +168,7 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         break;
     case HS_MESSAGE_COMMIT:
         hs_server_decide_reload(w->server, true);
-        atomic_store(&w->slot->generation, httpsrv_server_generation(w->server));
+        hs_server_publish(w->server);
         break;
     case HS_MESSAGE_ABANDON:
         hs_server_decide_reload(w->server, false);
@@ -171,6 +184,9 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         break;
     case HS_MESSAGE_CANCEL:
         hs_worker_control_cancel(w->control, number);
+        break;
+    case HS_MESSAGE_SESSIONS:
+        tell_sessions(w, number);
         break;
     default: /* a worker's to say */
         break;
@@ -222,7 +238,7 @@ on_ready(void *arg, int err)
         tell(w, HS_MESSAGE_FAILED, httpsrv_server_error(w->server));
         return;
     }
-    atomic_store(&w->slot->generation, httpsrv_server_generation(w->server));
+    hs_server_publish(w->server);
     atomic_store(&w->slot->state, HS_WORKER_SERVING);
     hs_server_hold_reloads(w->server, on_prepared, w);
     on_beat(w);
@@ -237,6 +253,7 @@ start_server(struct worker *w)
 
     struct hs_settings *settings = hs_server_settings(w->server);
 
+    hs_server_use_slot(w->server, w->slot);
     int err = hs_settings_copy(settings, start->settings);
     free(settings->control); /* the socket is the master's; without the setting a server has none */
     settings->control = NULL;
@@ -278,6 +295,7 @@ run_server(struct worker *w)
     }
     hs_timer_init(&w->beat, loop, on_beat, w);
     err = httpsrv_server_run(w->server);
+    hs_server_publish(w->server);
     hs_timer_cancel(&w->beat);
     hs_worker_control_detach(w->control);
     hs_ipc_free(w->ipc);

@@ -51,7 +51,9 @@ hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const s
     env->app_arg = arg;
     TAILQ_INIT(&env->retained);
     LIST_INIT(&env->runs);
-    current_env = env;
+    if (!current_env) {
+        current_env = env;
+    }
     *out = env;
     return 0;
 }
@@ -86,6 +88,37 @@ size_t
 hs_session_env_live(const struct hs_session_env *env)
 {
     return env->nlive;
+}
+
+size_t
+hs_session_env_suspended(const struct hs_session_env *env)
+{
+    return env->nsuspended;
+}
+
+void
+hs_session_env_each(struct hs_session_env *env, size_t max, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg)
+{
+    ec_httpsrv_session *s = TAILQ_FIRST(&env->retained);
+
+    for (size_t n = 0; s && n < max; n++, s = TAILQ_NEXT(s, retained_link)) {
+        fn(arg, s);
+    }
+}
+
+/* --- for those who look on --- */
+
+const char *
+hs_session_doing(ec_httpsrv_session *s)
+{
+    return s->state == SESSION_SUSPENDED ? "waiting" : s->state == SESSION_SENDING ? "sending" : "running";
+}
+
+bool
+hs_session_find_where(ec_httpsrv_session *s, struct hs_session_where *w)
+{
+    w->place[0] = w->call[0] = '\0';
+    return s->binding && s->binding->where && s->binding->where(s, s->binding_data, w);
 }
 
 /* --- by serial --- */
@@ -316,7 +349,7 @@ ec_httpsrv_session_delref(ec_httpsrv_session *s)
         return;
     }
     assert(s->state == SESSION_ENDED);
-    if (current_env == s->env) {
+    if (hs_loop_current() == s->env->loop) {
         session_recycle(s);
     } else {
         hs_loop_post(s->env->loop, &s->resume_post, session_recycle, s);

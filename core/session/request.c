@@ -545,3 +545,15 @@ hs_session_started(ec_httpsrv_session *s)
 {
     return s->started;
 }
+
+bool
+hs_session_is_kept(ec_httpsrv_session *s)
+{
+    return s->retained;
+}
+
+bool
+hs_session_is_cut(ec_httpsrv_session *s)
+{
+    return s->cut;
+}

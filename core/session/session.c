@@ -335,6 +335,7 @@ handler_ended(ec_httpsrv_session *s)
 static void
 begin_waiting(ec_httpsrv_session *s)
 {
+    s->env->nsuspended++;
     s->state = SESSION_SUSPENDED;
     if (s->st && TAILQ_FIRST(&s->segments)) {
         pump(s);
@@ -408,6 +409,7 @@ do_resume(ec_httpsrv_session *s)
         return;
     }
     int how = atomic_exchange(&s->suspend, NOT_SUSPENDED);
+    s->env->nsuspended -= how != NOT_SUSPENDED; /* begin_waiting has counted it */
     if (how == RESUME_FINISHED && s->guard) {
         how = RESUME_AGAIN; /* an auth handler has to decide */
     }
@@ -446,7 +448,7 @@ ec_httpsrv_session_resume(ec_httpsrv_session *s, int finished)
     if (!atomic_compare_exchange_strong(&s->suspend, &expected, finished ? RESUME_FINISHED : RESUME_AGAIN)) {
         return EBADF;
     }
-    if (hs_session_env_current() != s->env) {
+    if (hs_loop_current() != s->env->loop) {
         hs_loop_post(s->env->loop, &s->resume_post, on_resume_later, s);
     } else if (finished && s->state == SESSION_SUSPENDED && !s->guard) {
         do_resume(s);

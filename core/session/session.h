@@ -50,6 +50,7 @@ struct hs_session_app {
     /* The request is over: log and count. */
     void (*ended)(void *arg, ec_httpsrv_session *sess);
 };
+/* A loop may have several (the server's, and that of its admin listener): the first one made is the thread's current one. 0, ENOMEM. */
 int hs_session_env_new(struct hs_loop *loop, const struct hs_limits *limits, const struct hs_session_app *app, void *arg,
                        struct hs_session_env **out);
 void hs_session_env_free(struct hs_session_env *env); /* all sessions have ended */
@@ -65,6 +66,10 @@ void hs_session_env_set_trust(struct hs_session_env *env, const struct hs_cidr_l
 void hs_session_env_set_request_ids(struct hs_session_env *env, bool named, bool sent);
 /* Live sessions (their request has not ended). */
 size_t hs_session_env_live(const struct hs_session_env *env);
+/* Handlers that are suspended, those included whose client is gone and who have not noticed yet. */
+size_t hs_session_env_suspended(const struct hs_session_env *env);
+/* Calls fn for those that have outlived their handler's first run, oldest first, at most max; fn must change nothing. */
+void hs_session_env_each(struct hs_session_env *env, size_t max, void (*fn)(void *arg, ec_httpsrv_session *sess), void *arg);
 /* Ends the requests of those that which() picks as if their time were over: 503 where the head is not out, else an abort; their handlers are told as of
  * any abort. Returns how many. From the loop, not from within a session's handler or callback. */
 size_t hs_session_env_refuse(struct hs_session_env *env, bool (*which)(void *arg, ec_httpsrv_session *sess), void *arg);
@@ -117,6 +122,8 @@ int hs_session_status(ec_httpsrv_session *sess);
 bool hs_session_head_sent(ec_httpsrv_session *sess);
 uint64_t hs_session_body_sent(ec_httpsrv_session *sess); /* body bytes handed to the transport */
 int64_t hs_session_started(ec_httpsrv_session *sess); /* hs_loop_now at the request's head */
+bool hs_session_is_kept(ec_httpsrv_session *sess); /* it has outlived its handler's first run */
+bool hs_session_is_cut(ec_httpsrv_session *sess);  /* the client did not get all of the response */
 const char *hs_session_response_header(ec_httpsrv_session *sess, const char *name); /* value or NULL */
 /* Drops everything the response has so far (status 200, no fields, no body). EBADF once the head is sent. */
 int hs_session_response_reset(ec_httpsrv_session *sess);
@@ -135,11 +142,23 @@ double hs_session_handle(ec_httpsrv_session *sess);
 /* The same as by_serial for such a number, which may be any, among the sessions of this thread's loop. */
 ec_httpsrv_session *hs_session_by_handle(double handle);
 
+/* Where the code of a handler stands, for people who look on. */
+struct hs_session_where {
+    char place[160]; /* "file.lua:12" */
+    char call[48];   /* what it has called there: "sleep"; "" when that is not known */
+};
+/* What a live session is doing: "running", "waiting" (its handler is suspended) or "sending" (its handler has ended). */
+const char *hs_session_doing(ec_httpsrv_session *sess);
+/* Where, as far as its binding knows: else false, and w is empty. From the loop, with no code of a handler running. */
+bool hs_session_find_where(ec_httpsrv_session *sess, struct hs_session_where *w);
+
 /* One attachment per session. aborted: the client is gone or a time-out struck (at most once, from the loop, never from within a session function);
  * the handler has not ended. ended: the request is over, last call; sess's getters still work inside it. */
 struct hs_session_binding {
     void (*aborted)(ec_httpsrv_session *sess, void *data, int err); /* err: ECONNABORTED, ETIMEDOUT */
     void (*ended)(ec_httpsrv_session *sess, void *data);
+    /* Says where the code stands that works for the session; false: not known. NULL: never. */
+    bool (*where)(ec_httpsrv_session *sess, void *data, struct hs_session_where *w);
 };
 void hs_session_bind(ec_httpsrv_session *sess, const struct hs_session_binding *ops, void *data);
 void *hs_session_binding_data(ec_httpsrv_session *sess);

@@ -186,7 +186,7 @@ struct hs_session_env {
     ec_httpsrv_session *free;    /* by hash_next */
     unsigned nfree;
     TAILQ_HEAD(, _ec_httpsrv_session) retained; /* all live ones but for the one that is beginning */
-    size_t nlive;
+    size_t nlive, nsuspended;
     ec_httpsrv_session **buckets;
     size_t nbuckets, nhashed;
     struct ready_head *ready[READY_HEADS]; /* by ready_head_slot; each stays as long as the env, since responses point into it */

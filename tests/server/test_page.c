@@ -36,13 +36,13 @@ a_child_writes_what_the_parent_reads(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        atomic_store(&hs_page_slot(p, 1)->counts[HS_COUNT_REQUESTS], 41);
+        hs_page_add(&hs_page_slot(p, 1)->counts[HS_COUNT_REQUESTS + 2], 41);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    atomic_store(&hs_page_slot(p, 0)->counts[HS_COUNT_REQUESTS], 1);
-    assert_int_equal(hs_page_total(p, HS_COUNT_REQUESTS), 42);
-    assert_int_equal(hs_page_total(p, HS_COUNT_BYTES), 0);
+    hs_page_add(&hs_page_slot(p, 0)->counts[HS_COUNT_REQUESTS + 2], 1);
+    assert_int_equal(hs_page_total(p, (enum hs_count)(HS_COUNT_REQUESTS + 2)), 42);
+    assert_int_equal(hs_page_total(p, HS_COUNT_SENT), 0);
     hs_page_free(p);
 }
 
@@ -92,8 +92,12 @@ counters_outlive_a_worker_and_gauges_do_not(void **state)
     hs_page_enter(p, 1);
     assert_int_equal(atomic_load(&s->state), HS_WORKER_STARTING);
     assert_true(atomic_load(&s->beat) > 0);
-    atomic_store(&s->counts[HS_COUNT_REQUESTS], 7);
-    atomic_store(&s->counts[HS_COUNT_OPEN_CONNECTIONS], 3);
+    hs_page_set(&s->counts[HS_COUNT_REQUESTS], 7);
+    hs_page_set(&s->counts[HS_COUNT_OPEN_CONNECTIONS], 3);
+    hs_page_add(&s->times[5], 7);
+    hs_page_set(&s->pools[0].done, 9);
+    hs_page_set(&s->pools[0].active, 2);
+    atomic_store(&s->ngenerations, 2);
     atomic_store(&s->pid, 1234);
     hs_page_leave(p, 1);
     assert_int_equal(atomic_load(&s->state), HS_WORKER_EMPTY);
@@ -101,8 +105,38 @@ counters_outlive_a_worker_and_gauges_do_not(void **state)
     assert_int_equal(hs_page_total(p, HS_COUNT_OPEN_CONNECTIONS), 0);
     hs_page_enter(p, 1);
     assert_int_equal(hs_page_total(p, HS_COUNT_REQUESTS), 7);
+    assert_int_equal(hs_page_get(&s->times[5]), 7);
+    assert_int_equal(hs_page_get(&s->pools[0].done), 9);
+    assert_int_equal(hs_page_get(&s->pools[0].active), 0);
+    assert_int_equal(atomic_load(&s->ngenerations), 0);
     hs_page_free(p);
     hs_page_free(NULL);
+}
+
+static void
+of_the_longest_turns_the_longest_counts(void **state)
+{
+    (void)state;
+    struct hs_page *p = page_of(3);
+    hs_page_set(&hs_page_slot(p, 0)->counts[HS_COUNT_LONGEST_TURN], 5);
+    hs_page_set(&hs_page_slot(p, 1)->counts[HS_COUNT_LONGEST_TURN], 8);
+    hs_page_set(&hs_page_slot(p, 2)->counts[HS_COUNT_LONGEST_TURN], 2);
+    assert_int_equal(hs_page_total(p, HS_COUNT_LONGEST_TURN), 8);
+    hs_page_free(p);
+}
+
+static void
+the_process_that_supervises_counts_apart(void **state)
+{
+    (void)state;
+    struct hs_page *p = page_of(1);
+    int64_t now = hs_page_now();
+    assert_true(atomic_load(&hs_page_own(p)->started) <= now);
+    assert_true(atomic_load(&hs_page_own(p)->started) > 0);
+    hs_page_add(&hs_page_own(p)->reloads, 2);
+    hs_page_leave(p, 0);
+    assert_int_equal(hs_page_get(&hs_page_own(p)->reloads), 2);
+    hs_page_free(p);
 }
 
 int
@@ -113,6 +147,8 @@ main(void)
         cmocka_unit_test(who_serves_and_beats_is_well),
         cmocka_unit_test(the_next_one_that_is_well_stands_in),
         cmocka_unit_test(counters_outlive_a_worker_and_gauges_do_not),
+        cmocka_unit_test(of_the_longest_turns_the_longest_counts),
+        cmocka_unit_test(the_process_that_supervises_counts_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
