@@ -45,13 +45,13 @@ def free_ports(n):
     return ports
 
 
-def configuration(work, front, ports):
+def configuration(work, front, ports, admins):
     """That of examples/deploy, with the addresses of this test."""
     with open(os.path.join(ROOT, "examples", "deploy", "haproxy.cfg"), encoding="utf-8") as f:
         text = f.read()
     text, n = re.subn(r"bind 0\.0\.0\.0:80\b", f"bind 127.0.0.1:{front}", text)
-    for i, port in enumerate(ports):
-        text, k = re.subn(rf"(server web{i + 1}) \S+", rf"\1 127.0.0.1:{port}", text)
+    for i, (port, admin) in enumerate(zip(ports, admins)):
+        text, k = re.subn(rf"(server web{i + 1}) \S+", rf"\1 127.0.0.1:{port} port {admin}", text)
         n += k
     path = os.path.join(work, "haproxy.cfg")
     with open(path, "w", encoding="utf-8") as f:
@@ -59,21 +59,22 @@ def configuration(work, front, ports):
     return path, n == 1 + len(ports)
 
 
-def instance(work, number, port):
+def instance(work, number, port, admin):
     directory = os.path.join(work, str(number))
     os.makedirs(directory, exist_ok=True)
-    return Server(directory, "--trusted", "127.0.0.1", "--drain-timeout", "4", script=SCRIPT % number, workers=1, listen=(f"127.0.0.1:{port},proxy",))
+    return Server(directory, "--trusted", "127.0.0.1", "--drain-timeout", "4", "--admin", f"127.0.0.1:{admin}", script=SCRIPT % number, workers=1, listen=(f"127.0.0.1:{port},proxy",))
 
 
 def main():
     program, environment = haproxy()
     with place() as work, contextlib.ExitStack() as stack:
-        front, *ports = free_ports(4)
-        config, complete = configuration(work, front, ports)
+        front, *ports = free_ports(7)
+        ports, admins = ports[:3], ports[3:]
+        config, complete = configuration(work, front, ports, admins)
         check("the configuration names all instances", complete)
         done = subprocess.run([program, "-c", "-f", config], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False)
         check("HAProxy takes the configuration", done.returncode == 0 and "WARNING" not in done.stdout + done.stderr.upper(), done.stdout + done.stderr)
-        servers = [instance(work, i, port) for i, port in enumerate(ports)]
+        servers = [instance(work, i, ports[i], admins[i]) for i in range(3)]
         stack.callback(lambda: [s.stop() for s in servers])
         proxy = subprocess.Popen([program, "-db", "-f", config], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -98,10 +99,10 @@ def main():
         with Clients(connect, kept=8, new=8, pause=0.02) as fast, Clients(connect, kept=2, new=2, path="/slow") as slow:
             time.sleep(0.5)
             status = []
-            for i, port in enumerate(ports):
+            for i in range(3):
                 servers[i].process.send_signal(signal.SIGTERM)
                 status.append(servers[i].process.wait(60))
-                servers[i] = instance(work, i, port)
+                servers[i] = instance(work, i, ports[i], admins[i])
                 time.sleep(1.5)  # HAProxy sees it again at its next check
         check("all three have ended in order", status == [0, 0, 0], status)
         check("rolling restart: no request fails", fast.failures() == 0 and fast.answered > 500, str(fast))
