@@ -218,7 +218,7 @@ put_status(char *d, int status)
 {
     unsigned s = (unsigned)status, hundreds = s / 100;
 
-    if (__builtin_expect(hundreds > 9, 0)) {
+    if (__builtin_expect(hundreds - 1 > 8, 0)) { /* fewer digits, or more */
         return put_number(d, s);
     }
     d[0] = (char)('0' + hundreds);
