@@ -11,6 +11,8 @@
 #include "bindings/enter.h"
 
 #define STEP (64 * 1024)
+#define OVERDRAFT (16 * 1024 * 1024) /* granted beyond twice the limit, rather than failing */
+#define ALL_AT_ONCE 100000000        /* a step of the collector does all that is to be done */
 #define RARELY (HS_SEC / 4) /* between two collections when the first has brought little */
 
 struct hs_lua_memory {
@@ -109,6 +111,44 @@ fail(struct hs_lua_share *s)
     }
 }
 
+/* --- ending who wants too much ---
+ * LuaJIT before July 2023 does not survive an allocation that fails inside compiled code (it unwinds from a frame that is not the current one; its
+ * issues 906 and 1034). So what goes a little beyond the limit is granted, and the script ended at its next instruction, by a hook. Compiled code looks at
+ * no hook, but the collector takes it back to the interpreter before its atomic phase; so that is made due. */
+
+static void
+let_go(struct hs_lua_share *s)
+{
+    if (s->overdrawn) {
+        s->overdrawn = false;
+        (void)lua_sethook(s->L, NULL, 0, 0);
+        (void)lua_gc(s->L, LUA_GCSETSTEPMUL, s->step_multiplier);
+    }
+}
+
+static struct hs_lua_share *share_of(lua_State *L);
+
+static void
+end_script(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    let_go(share_of(L));
+    lua_pushliteral(L, "not enough memory");
+    (void)lua_error(L);
+}
+
+/* May be called wherever something is allocated: lua_sethook(3) may be called from a signal handler, and lua_gc(3) only sets two numbers here. */
+static void
+overdraw(struct hs_lua_share *s)
+{
+    if (!s->overdrawn) {
+        s->overdrawn = true;
+        s->step_multiplier = lua_gc(s->L, LUA_GCSETSTEPMUL, ALL_AT_ONCE);
+        (void)lua_sethook(s->L, end_script, LUA_MASKCOUNT, 1);
+    }
+    (void)lua_gc(s->L, LUA_GCRESTART, 0);
+}
+
 /* Whether the state may have so many bytes more. */
 static __attribute__((noinline)) bool
 may_grow(struct hs_lua_share *s, int64_t more)
@@ -122,7 +162,11 @@ may_grow(struct hs_lua_share *s, int64_t more)
     int64_t reserve = s->collecting ? limit / 4 : !s->failed ? 0 : s->in_c ? HS_LUA_RESERVE : HS_LUA_RESERVE / 2;
     if (total > limit + reserve - more) {
         fail(s);
-        return false;
+        if (total > 2 * limit + OVERDRAFT - more) {
+            return false;
+        }
+        overdraw(s);
+        return true;
     }
     int64_t collect_at = s->collect_at != 0 ? s->collect_at : limit - limit / 5;
     s->due = s->due || total + more >= collect_at;
@@ -150,6 +194,16 @@ allocate(void *ud, void *p, size_t old_size, size_t size)
     return got;
 }
 
+/* Whose allocator it is, is whose share. */
+static struct hs_lua_share *
+share_of(lua_State *L)
+{
+    void *ud;
+
+    (void)lua_getallocf(L, &ud);
+    return ud;
+}
+
 /* --- a state --- */
 
 void
@@ -159,6 +213,7 @@ hs_lua_share_begin(struct hs_lua_share *s, lua_State *L, struct hs_lua_memory *m
         return;
     }
     s->memory = m;
+    s->L = L;
     s->inner = lua_getallocf(L, &s->inner_ud);
     s->local = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + lua_gc(L, LUA_GCCOUNTB, 0);
     (void)tell(s);
@@ -171,6 +226,7 @@ hs_lua_share_end(struct hs_lua_share *s, lua_State *L)
     if (s->memory == NULL) {
         return;
     }
+    let_go(s);
     lua_setallocf(L, s->inner, s->inner_ud);
     s->local = -s->told;
     (void)tell(s);
@@ -198,6 +254,7 @@ hs_lua_share_collect(struct hs_lua_runtime *rt)
         return; /* it stays due */
     }
     s->due = false;
+    let_go(s);
     s->collecting = true; /* it makes a table for the strings anew, before it can give back the larger one */
     rt->busy++;
     (void)hs_enter_protected(rt, collect_all, NULL, "collecting the garbage");

@@ -1,6 +1,6 @@
 /* memory.h - how much the Lua states of a server may hold together: those of its generations and of its pools' threads.
  * A state that is counted has an allocator around LuaJIT's own, which adds up what it holds, and from time to time tells the sum to all. At four fifths of the
- * limit a state collects all its garbage as soon as no Lua runs in it; at the limit an allocation fails, as a Lua error "not enough memory". A reserve
+ * limit a state collects all its garbage as soon as no Lua runs in it; at the limit the script ends with the Lua error "not enough memory"; an allocation of more than the limit once more fails at once. A reserve
  * beyond the limit serves whoever handles that error. Then the state collects at once, and the owner is told.
  * What is not Lua's (the bytes of responses, ios, what ffi.C.malloc gave) does not count. */
 #ifndef HS_BINDINGS_MEMORY_H
@@ -21,12 +21,15 @@ struct hs_lua_runtime;
 /* The share of one state; part of it. Its thread only. */
 struct hs_lua_share {
     struct hs_lua_memory *memory; /* NULL: the state is not counted */
+    lua_State *L;           /* the main one */
     lua_Alloc inner;
     void *inner_ud;
     int64_t local;      /* bytes that the others have not been told of */
     int64_t told;       /* bytes that they have */
     int64_t collect_at; /* bytes of all, at which to collect again; 0: at four fifths */
     int64_t stuck;      /* loop time of a collection after a failure that has brought little; 0: it has brought enough */
+    int step_multiplier; /* overdrawn: the collector's, to be set again */
+    bool overdrawn;     /* the running script ends at its next instruction */
     bool due;           /* to be collected when no Lua runs */
     bool failed;        /* an allocation has failed: the reserve is open */
     bool in_c;          /* and all of it */
