@@ -543,3 +543,54 @@ httpsrv.run_in_pool("IO", function() os.exit(7) end)
     spec.remove(dir)
   end))
 end)
+
+describe("a reload while a pool works", function()
+  -- ruling 19
+  it("lets jobs end on their generation, and closes its states when they have", timed(function()
+    local SCRIPT = [[
+local httpsrv = require "httpsrv"
+local p = httpsrv.pool("p", { threads = 2 })
+local version = %q
+httpsrv.register("GET", "/handler", function(sess)
+  local gate = assert(httpsrv.io.open(sess:request_args().gate[1]))
+  sess:response_string(version .. " " .. gate:read("*l"))
+end, { pool = p })
+httpsrv.register("GET", "/function", function(sess)
+  local gate = sess:request_args().gate[1]
+  sess:response_string(select(2, assert(httpsrv.run_in_pool("p", function()
+    return version .. " " .. assert(io.open(gate)):read("*l")
+  end))))
+end)
+httpsrv.register("GET", "/version", function(sess) sess:response_string(version .. tostring(httpsrv.in_pool())) end, { pool = p })
+httpsrv.register("GET", "/states", function(sess) sess:response_string(tostring(httpsrv.live().states)) end)
+]]
+    local server = assert(spec.start({ ["a.lua"] = SCRIPT:format("old") }))
+    local function get(path) return server:request("GET", path).body end
+    local jobs = {}
+    for _, path in ipairs { "/handler", "/function" } do
+      local gate = server.dir .. path
+      spec.shell('mkfifo "$1"', gate)
+      local c = server:connect()
+      c:request("GET", path .. "?gate=" .. gate)
+      jobs[#jobs + 1] = { c = c, gate = assert(httpsrv.io.open(gate, "w")) } -- opens when the job has
+    end
+
+    local file = assert(io.open(server.dir .. "/a.lua", "w"))
+    file:write(SCRIPT:format("new"))
+    file:close()
+    spec.shell('kill -HUP "$1"', server.process)
+    server:logs("reloaded: generation 2")
+    local both = get("/states")
+    for _, job in ipairs(jobs) do
+      job.gate:write("went on\n")
+      assert.are.equal("old went on", job.c:response().body)
+    end
+    assert.are.equal("newtrue", get("/version"))
+    spec.eventually(function()
+      local left = get("/states")
+      return tonumber(left) < tonumber(both), ("%s states, %s while both lived"):format(left, both)
+    end)
+    local status, killed = server:stop()
+    assert.are.same({ 0 }, { status, killed })
+  end))
+end)
