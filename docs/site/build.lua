@@ -53,8 +53,8 @@ end
 run("mkdir -p " .. quote(out))
 
 -- What comes first in the contents, in this order; the rest follows, and some come last.
-local FIRST = { "tutorial", "embedding", "httpsrv", "session", "httpsrv.io", "io", "modules/listeners/httpsrv.h", "httpsrv/server.h",
-  "httpsrv/module.h", "io_wrapper.h" }
+local FIRST = { "tutorial", "workers", "logging", "observability", "deploy", "embedding", "httpsrv", "session", "httpsrv.io", "io",
+  "modules/listeners/httpsrv.h", "httpsrv/server.h", "httpsrv/module.h", "io_wrapper.h" }
 local LAST = { architecture = 1, api = 2 }
 
 -- A list in that order, by the names that name(item) gives.
