@@ -484,6 +484,23 @@ print("returned", p.returncode)']])
       assert.truthy(gone(pid))
     end)
 
+    for _, workers in ipairs { 0, 2 } do
+      it("takes a script that is saved anew with --dev, " .. workers .. " workers", function()
+        local pid = serve("app --dev --listen unix:s --workers " .. workers)
+        local function saved(text, said, times)
+          file("app/hello.lua", text)
+          sh(("for i in $(seq 1000); do [ $(grep -c '%s' log) = %d ] && break; sleep 0.01; done"):format(said, times))
+          return select(2, sh("curl -s --unix-socket s http://h/hello"))
+        end
+        local each = math.max(workers, 1)
+        assert.equal("anew\n", saved(hello:gsub("hello\\n", "anew\\n"), "reloaded: generation 2", each))
+        assert.equal("anew\n", saved("this is no Lua", "hello.lua:1:", 1))
+        assert.equal("right\n", saved(hello:gsub("hello\\n", "right\\n"), "reloaded: generation [34]", each))
+        sh("kill " .. pid)
+        assert.truthy(gone(pid))
+      end)
+    end
+
     it("stops at once at a second signal", function()
       local pid = serve("app --listen unix:s")
       local _, out = sh([[

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server/command.h"
 #include "server/config_file.h"
+#include "server/dev_watch.h"
 #include "server/error_log.h"
 #include "server/master.h"
 #include "server/notify.h"
@@ -118,6 +119,7 @@ start_and_run(struct httpsrv_server *server, const char *path)
 {
     struct serving sv = { .server = server, .path = path };
     struct hs_process *process = NULL;
+    struct hs_dev_watch *watch = NULL;
 
     if (start_up(&sv) != 0) {
         hs_startup_end(&sv.startup, true);
@@ -139,9 +141,13 @@ start_and_run(struct httpsrv_server *server, const char *path)
         hs_startup_end(&sv.startup, true);
         return HS_EXIT_FAILED;
     }
+    if (err == 0 && hs_server_settings(server)->dev) {
+        hs_dev_watch_try(hs_server_loop(server), path, hs_process_server.reload, server, &watch);
+    }
     if (err == 0) {
         err = httpsrv_server_run(server);
     }
+    hs_dev_watch_free(watch);
     if (err != 0) {
         hs_command_complain("%s", httpsrv_server_error(server));
     }

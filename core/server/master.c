@@ -410,6 +410,7 @@ free_loop(struct master *m)
         event_free(m->child);
     }
     hs_process_unwatch(m->process);
+    hs_dev_watch_free(m->dev_watch);
     master_reload_end(m);
     master_upgrade_end(m);
     hs_notify_unwatch();
@@ -643,6 +644,9 @@ hs_master_run(const struct hs_settings *settings, const char *path)
     } else if (master_logs_open(&m) != 0 || begin(&m) != 0) {
         m.status = HS_EXIT_FAILED;
     } else {
+        if (settings->dev) {
+            hs_dev_watch_try(m.loop, path, reload, &m, &m.dev_watch);
+        }
         supervise(&m);
     }
     hs_startup_end(&m.startup, getpid() == self && !m.upgrade.handed_over);

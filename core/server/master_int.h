@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "server/control.h"
+#include "server/dev_watch.h"
 #include "server/ipc.h"
 #include "server/master.h"
 #include "server/master_control.h"
@@ -75,6 +76,7 @@ struct master {
     size_t nslots;
     struct event *child; /* SIGCHLD */
     struct hs_process *process;
+    struct hs_dev_watch *dev_watch; /* NULL: without --dev */
     struct hs_timer look, close_later;
     struct master_reload reload;
     struct master_upgrade upgrade;

@@ -46,7 +46,8 @@ static const struct hs_setting table[] = {
     { "admin", HS_SETTING_PATH, AT(admin), 0, 0, false, true, NULL, "ADDR",
       "serve metrics, status, health and a live page at this address (docs/observability.md), apart from what is served; none: not at all. "
       "Without it: at a unix socket beside that of control" },
-    { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL, "show tracebacks of Lua errors to the client" },
+    { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL,
+      "show tracebacks of Lua errors to the client, and load the scripts anew when one changes" },
     { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
     { "error-log", HS_SETTING_LOG, AT(error_log), 0, 0, false, true, "stderr", "WHERE",
