@@ -229,6 +229,7 @@ threat_34_a_kept_session_is_harmless(void **state)
         "httpsrv.register('POST', '/keep', function(sess) kept = sess body = sess:request_data_get() end)\n"
         "local calls = { response_append = { 'x' }, response_status_set = { 200 }, response_header_set = { 'A', 'b' },\n"
         "  response_header_add = { 'A', 'b' }, response_string = { 'x' }, response_json = { 1 }, redirect = { '/' }, cookie_set = { 'a', 'b' }, response_printf = { 'x' },\n"
+        "  response_xml = { { tag = 'a' } },\n"
         "  response_status_set_std = { 200, 'OK' }, response_io = { httpsrv.io.memory('x') }, request_header_get = { 'a' } }\n"
         "httpsrv.register('GET', '/all', function(sess)\n"
         "  local n = 0\n"

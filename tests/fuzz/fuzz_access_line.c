@@ -82,8 +82,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fields[i].value_off = slices[i].off;
         fields[i].value_len = slices[i].len;
     }
-    char *user = strndup(parts[5].p != NULL ? parts[5].p : "", parts[5].n);
+    char *user = malloc(parts[5].n + 1);
     REQUIRE(user != NULL);
+    memcpy(user, parts[5].p != NULL ? parts[5].p : "", parts[5].n);
+    user[parts[5].n] = '\0';
     struct hs_request req = { .base = base != NULL ? base : "", .method = slices[2], .target = slices[3], .host = slices[4], .version_major = 1,
                               .nfields = 2, .fields = fields };
     struct hs_peer peer = { .address = parts[7], .local = parts[6] };

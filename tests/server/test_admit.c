@@ -288,7 +288,7 @@ static void
 anything_else_is_closed_without_an_answer(void **state)
 {
     (void)state;
-    static const char *const cases[] = { "GET / HTTP/1.1\r\n\r\n", "PROXY TCP4 x\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n", "\r\n\r\n" "x" };
+    static const char *const cases[] = { "GET / HTTP/1.1\r\n\r\n", "PROXY TCP4 x\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n", ("\r\n\r\n" "x") };
     struct world w;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         world_new(&w);
