@@ -126,11 +126,12 @@ local inner = { ["httpsrv.base"] = true, ["httpsrv.loader"] = true, ["httpsrv.co
 
 local function documentation(fn)
   local owner = fn.name:match("^(.*)[.:]")
-  local shorts = { [fn.short] = true, [fn.short:gsub("^json_", "")] = true }
+  local format, rest = fn.short:match("^(%l+)_(%l+code)$") -- httpsrv.json_encode is encode of httpsrv.json
   local best, best_score = nil, -1
   for _, item in ipairs(documented) do
     local base = item.name:match("[%w_]+$")
-    if shorts[base] and not inner[item.module] and #item.text > 0 then
+    local is_it = base == fn.short or (base == rest and item.module == "httpsrv." .. format)
+    if is_it and not inner[item.module] and #item.text > 0 then
       local score = (item.section == "Class " .. owner and 8 or 0) + (item.module == owner and 4 or 0)
         + (item.module:match("[^.]+$") == owner:match("[^.:]+$") and 2 or 0) + math.min(#item.text, 9999) / 10000
       local method = fn.mark == ":"
