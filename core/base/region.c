@@ -162,8 +162,10 @@ carve(struct region *r, struct hs_view name, size_t size, void (*init)(void *p, 
     p->at = r->used;
     p->size = size;
     init((char *)r + p->at, size, arg);
-    atomic_thread_fence(memory_order_release);
+    /* Who dies here is seen as far as it came, in this order: the lock's next holder has the memory as the dead one's instructions left it. */
+    atomic_signal_fence(memory_order_seq_cst);
     r->used += aligned(size); /* first: who dies after this has lost the piece, and no more */
+    atomic_signal_fence(memory_order_seq_cst);
     r->n++;
     return 0;
 }

@@ -61,7 +61,7 @@ settings() {
 # What a page says of a setting is what help says of it.
 texts() {
 	page=$(MANWIDTH=2000 man -l "$1" 2>&1 | tr '\n' ' ' | sed 's/‐/-/g; s/’/'"'"'/g; s/  */ /g')
-	"$HTTPSRV" help serve | grep -v '^  --help ' | sed -n 's/^  --[a-z-]*\( [A-Z]*\)*  *\(.*[^)]\)\( ([^()]*)\)*$/\2/p' | sed 's/^.//; s/ ([^()]*)$//' >"$tmp/texts"
+	"$HTTPSRV" help serve | grep -v '^  --help ' | sed -n 's/^  --[a-z-]*\( [A-Z]*\| [a-z-]*|[a-z-]*\)*  *\(.*[^)]\)\( ([^()]*)\)*$/\2/p' | sed 's/^.//; s/ ([^()]*)$//' >"$tmp/texts"
 	[ -s "$tmp/texts" ] || return 1
 	while IFS= read -r line; do
 		case $page in

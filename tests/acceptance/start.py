@@ -137,7 +137,7 @@ def test_pid_file():
             server = Server(work, "--pid-file", "{work}/pid", workers=workers)
             with open(work + "/pid", encoding="ascii") as f:
                 check("the file of the pid says the number", f.read() == f"{server.pid}\n")
-            check("nothing else is left beside it", sorted(os.listdir(work)) == ["app", "control", "log", "pid"], os.listdir(work))
+            check("nothing else is left beside it", sorted(os.listdir(work)) == ["app", "control", "control.admin", "log", "pid"], os.listdir(work))
             check("it ends", server.stop() == 0)
             check("and the file with it", not os.path.exists(work + "/pid"))
             server = Server(work, "--pid-file", "{work}/pid", workers=workers)
