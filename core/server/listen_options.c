@@ -165,9 +165,16 @@ set_option(struct hs_listen_options *o, enum option which, struct hs_view v)
     return EINVAL;
 }
 
-/* One word between commas. */
+/* Of networks there may be many. */
+static bool
+may_be_repeated(int which)
+{
+    return which == OPTION_ALLOW || which == OPTION_DENY;
+}
+
+/* One word between commas. given: a bit for each option that there was. */
 static int
-take_option(struct hs_listen_options *o, struct hs_view word, char *why, size_t size)
+take_option(struct hs_listen_options *o, struct hs_view word, unsigned *given, char *why, size_t size)
 {
     const char *sign = word.n != 0 ? memchr(word.p, '=', word.n) : NULL;
     struct hs_view name = { word.p, sign != NULL ? (size_t)(sign - word.p) : word.n };
@@ -178,6 +185,10 @@ take_option(struct hs_listen_options *o, struct hs_view word, char *why, size_t 
         return complain(why, size, "must have no option '%.*s' (there are mode, backlog, defer, probe, max-connections, proxy, allow, deny)",
                         name.n < NAME_MAX_BYTES ? (int)name.n : NAME_MAX_BYTES, name.p);
     }
+    if (*given & 1U << which && !may_be_repeated(which)) {
+        return complain(why, size, "must have its option %s only once", options[which].name);
+    }
+    *given |= 1U << which;
     if (sign == NULL && which != OPTION_PROXY) {
         return complain(why, size, "must have a value for its option %s: %s", options[which].name, options[which].kind);
     }
@@ -228,6 +239,7 @@ int
 hs_listen_options_parse(const char *text, struct hs_listen_options *out, char *why, size_t size)
 {
     const char *comma = strchrnul(text, ',');
+    unsigned given = 0;
 
     memset(out, 0, sizeof *out);
     out->mode = out->backlog = -1;
@@ -237,7 +249,7 @@ hs_listen_options_parse(const char *text, struct hs_listen_options *out, char *w
     while (err == 0 && *comma != '\0') {
         const char *word = comma + 1;
         comma = strchrnul(word, ',');
-        err = take_option(out, (struct hs_view){ word, (size_t)(comma - word) }, why, size);
+        err = take_option(out, (struct hs_view){ word, (size_t)(comma - word) }, &given, why, size);
     }
     if (err == 0) {
         err = check(out, why, size);

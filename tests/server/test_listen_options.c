@@ -92,6 +92,10 @@ what_is_wrong_is_named(void **state)
         { "unix:/x,mode=1777", "mode that is" },
         { "unix:/x,mode=00660", "mode that is" },
         { "unix:/x,mode=", "mode that is" },
+        { "unix:/x,mode=0660,mode=0600", "option mode only once" }, /* nobody can tell which is meant */
+        { "8080,max-connections=5,max_connections=5", "option max-connections only once" },
+        { "8080,proxy,allow=10.0.0.0/8,proxy=false", "option proxy only once" },
+        { "8080,backlog=1,defer=1,defer=none", "option defer only once" },
         { "unix:/x,allow=10.0.0.0/8", "only where clients have addresses" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
