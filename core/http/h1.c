@@ -466,7 +466,7 @@ on_again(void *arg)
 }
 
 int
-hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
+hs_h1_accept_since(struct hs_h1 *h, struct hs_transport *t, int64_t begun)
 {
     struct h1_conn *c = calloc(1, sizeof *c);
 
@@ -484,7 +484,8 @@ hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
     hs_live_add(HS_LIVE_CONN, 1);
     h->stats.connections++;
     h->stats.live++;
-    h1_time_input(c, &h->head_q);
+    c->in_q = &h->head_q;
+    hs_timeq_touch_since(c->in_q, &c->in_timer, begun);
     if (h->note_peer) {
         c->stream.peer = h->note_peer(h->note_peer_arg, t);
     }
@@ -496,6 +497,12 @@ hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
     h1_on_readable(c); /* the request is often here already */
     h1_leave(c);
     return 0;
+}
+
+int
+hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
+{
+    return hs_h1_accept_since(h, t, hs_loop_now(h->loop));
 }
 
 /* --- all connections --- */

@@ -49,6 +49,8 @@ int hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const str
 void hs_h1_free(struct hs_h1 *h);
 /* Takes the transport over and starts to read; on ENOMEM it is closed. */
 int hs_h1_accept(struct hs_h1 *h, struct hs_transport *t);
+/* The same of a connection of which something was expected before: its head_timeout runs from a loop time that has passed. */
+int hs_h1_accept_since(struct hs_h1 *h, struct hs_transport *t, int64_t begun);
 /* Draining: responses from now on say Connection: close, also on idle connections' next request; nothing is closed by itself. */
 void hs_h1_drain(struct hs_h1 *h);
 /* Closes idle connections (nothing read of a next request). */

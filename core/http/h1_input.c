@@ -296,8 +296,9 @@ put_back_input(struct h1_conn *c)
     if (c->state == H1_HEAD) {
         if (c->in_len == 0 && c->in_q == &h->idle_q) {
             hs_timeq_touch_coarse(c->in_q, &c->in_timer);
-        } else if (c->in_len == 0) {
-            h1_time_input(c, c->requests ? &h->idle_q : &h->head_q);
+        } else if (c->in_len == 0 && c->requests) {
+            h1_time_input(c, &h->idle_q);
+        } else if (c->in_len == 0) { /* the first head's time runs since the connection began */
         } else if (!h1_wants_read(c)) {
             h1_time_input(c, NULL); /* it is we who do not read */
         } else if (c->in_q != &h->head_q) {

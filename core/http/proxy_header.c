@@ -228,6 +228,7 @@ parse_v2(const char *p, size_t n, struct hs_proxy_header *out, const char **why)
     }
     size_t length = (size_t)u[14] << 8 | u[15];
     out->size = V2_HEAD + length;
+    out->own = local;
     unsigned family = u[13] >> 4;
     if (local || family == 0 || (u[13] & 15) == 0) {
         return HS_PROXY_DONE;
@@ -247,7 +248,7 @@ parse_v2(const char *p, size_t n, struct hs_proxy_header *out, const char **why)
 enum hs_proxy_result
 hs_proxy_header_parse(const char *p, size_t n, struct hs_proxy_header *out, const char **why)
 {
-    out->known = false;
+    out->known = out->own = false;
     out->size = 0;
     if (n == 0) {
         return HS_PROXY_MORE;

@@ -23,6 +23,7 @@ enum hs_proxy_result {
 struct hs_proxy_header {
     bool known;              /* the addresses are those of client and proxy; false (UNKNOWN, LOCAL, families that are none of ours): those of the
                               * connection itself hold */
+    bool own;                /* LOCAL: the proxy speaks for itself, no client is behind it */
     ec_sockaddr peer, local; /* where known. IPv4 that comes as IPv6 is IPv4 */
     size_t size;             /* of the whole header; may be more than n: what stands behind the addresses (TLVs) is to be skipped */
 };

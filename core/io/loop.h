@@ -101,6 +101,8 @@ void hs_timeq_init(struct hs_timeq *q, struct hs_loop *loop, int64_t duration, v
 void hs_timeq_fini(struct hs_timeq *q);
 /* Enters the entry, or moves it to the tail with a fresh stamp. */
 void hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e);
+/* As touch, as of an earlier loop time (not 0): an entry whose time began before it could be entered. Costs a step for each that was touched since then. */
+void hs_timeq_touch_since(struct hs_timeq *q, struct hs_timeq_entry *e, int64_t stamp);
 /* As touch, as of up to a quarter of a second later, so that most calls find nothing to do. For all entries of a queue, or none. */
 void hs_timeq_touch_coarse(struct hs_timeq *q, struct hs_timeq_entry *e);
 void hs_timeq_remove(struct hs_timeq *q, struct hs_timeq_entry *e); /* harmless when not queued */

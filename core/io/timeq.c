@@ -124,6 +124,23 @@ hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e)
 }
 
 void
+hs_timeq_touch_since(struct hs_timeq *q, struct hs_timeq_entry *e, int64_t stamp)
+{
+    hs_timeq_touch(q, e);
+    struct hs_timeq_entry *before = TAILQ_PREV(e, hs_timeq_list, link);
+    TAILQ_REMOVE(&q->list, e, link);
+    while (before != NULL && before->stamp > stamp) {
+        before = TAILQ_PREV(before, hs_timeq_list, link);
+    }
+    if (before != NULL) {
+        TAILQ_INSERT_AFTER(&q->list, before, e, link);
+    } else {
+        TAILQ_INSERT_HEAD(&q->list, e, link);
+    }
+    e->stamp = stamp;
+}
+
+void
 hs_timeq_touch_coarse(struct hs_timeq *q, struct hs_timeq_entry *e)
 {
     int64_t now = hs_loop_now(q->loop);

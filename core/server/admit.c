@@ -31,7 +31,7 @@ struct hs_admit {
     struct hs_timeq timers;
     size_t n;
     struct hs_admit_stats stats;
-    void (*admitted)(void *arg, int fd, const struct hs_socket_known *known);
+    hs_admitted_func *admitted;
     void *arg;
 };
 
@@ -44,12 +44,22 @@ drop(int fd, struct hs_gate *gate)
     hs_gate_leave(gate);
 }
 
+/* Whose address allow and deny look at; NULL: a client's that its proxy does not tell, or that is in no network. from: the connection's own. */
+static const ec_sockaddr *
+whom_to_judge(const ec_sockaddr *from, const struct hs_proxy_header *header)
+{
+    if (header == NULL || header->own) {
+        return from;
+    }
+    return header->known && header->peer.sa.sa_family != AF_UNIX ? &header->peer : NULL;
+}
+
 static void
-let_in(struct hs_admit *a, int fd, struct hs_gate *gate, const ec_sockaddr *peer, const struct hs_proxy_header *header)
+let_in(struct hs_admit *a, int fd, struct hs_gate *gate, const ec_sockaddr *from, const struct hs_proxy_header *header, int64_t begun)
 {
     struct hs_socket_known known = { .closed = hs_gate_leave, .arg = gate };
 
-    if (!hs_gate_admits(gate, peer)) {
+    if (!hs_gate_admits(gate, whom_to_judge(from, header))) {
         a->stats.denied++;
         drop(fd, gate);
         return;
@@ -58,7 +68,7 @@ let_in(struct hs_admit *a, int fd, struct hs_gate *gate, const ec_sockaddr *peer
         known.peer = &header->peer;
         known.local = &header->local;
     }
-    a->admitted(a->arg, fd, &known);
+    a->admitted(a->arg, fd, &known, begun);
 }
 
 /* Frees it; the descriptor and the place stay. */
@@ -103,11 +113,12 @@ arrived(struct waiting *w)
     struct hs_admit *a = w->all;
     struct hs_gate *gate = w->gate;
     struct hs_proxy_header header = w->header;
-    ec_sockaddr peer = header.known ? header.peer : w->from;
+    ec_sockaddr from = w->from;
+    int64_t begun = w->timer.stamp;
     int fd = w->watch.fd;
 
     forget(w);
-    let_in(a, fd, gate, &peer, &header);
+    let_in(a, fd, gate, &from, &header, begun);
 }
 
 /* --- reading --- */
@@ -241,9 +252,9 @@ hs_admit_begin(struct hs_admit *a, int fd, struct hs_gate *gate)
     if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0 || ec_sockaddr_set(&from, (struct sockaddr *)&ss, len) != 0) {
         drop(fd, gate); /* it has gone already */
     } else if (!hs_gate_reads_header(gate)) {
-        let_in(a, fd, gate, &from, NULL);
-    } else if (!hs_gate_trusts(gate, &from)) {
-        refuse(a, fd, gate, &from, "the listener is for proxies, and this address is none of the trusted ones");
+        let_in(a, fd, gate, &from, NULL, hs_loop_now(a->loop));
+    } else if (!hs_gate_trusts(gate, fd, &from)) {
+        refuse(a, fd, gate, &from, "the listener is for proxies, and this is none of the trusted ones");
     } else {
         wait_for_header(a, fd, gate, &from);
     }
@@ -252,8 +263,7 @@ hs_admit_begin(struct hs_admit *a, int fd, struct hs_gate *gate)
 /* --- life --- */
 
 int
-hs_admit_new(struct hs_loop *loop, int64_t timeout, void (*admitted)(void *arg, int fd, const struct hs_socket_known *known), void *arg,
-             struct hs_admit **out)
+hs_admit_new(struct hs_loop *loop, int64_t timeout, hs_admitted_func *admitted, void *arg, struct hs_admit **out)
 {
     struct hs_admit *a = calloc(1, sizeof *a);
 

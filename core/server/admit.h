@@ -13,9 +13,11 @@ struct hs_admit_stats {
     unsigned long long refused; /* at listeners with PROXY headers: came from somewhere else, sent something else, or too late */
 };
 
-/* timeout: for the whole header, ns. admitted gets each connection that comes in, as hs_socket_transport_new_known takes it. 0; ENOMEM. */
-int hs_admit_new(struct hs_loop *loop, int64_t timeout, void (*admitted)(void *arg, int fd, const struct hs_socket_known *known), void *arg,
-                 struct hs_admit **out);
+/* Gets each connection that comes in, as hs_socket_transport_new_known takes it. begun: the loop time of its accept(2). */
+typedef void hs_admitted_func(void *arg, int fd, const struct hs_socket_known *known, int64_t begun);
+
+/* timeout: for the whole header, ns. 0; ENOMEM. */
+int hs_admit_new(struct hs_loop *loop, int64_t timeout, hs_admitted_func *admitted, void *arg, struct hs_admit **out);
 /* Closes those that still wait. NULL is ignored. */
 void hs_admit_free(struct hs_admit *a);
 /* Takes a connection over that has a place at the gate. admitted may be called before this returns. */

@@ -7,13 +7,13 @@
 #include "server/lifecycle.h"
 
 static void
-on_admitted(void *arg, int fd, const struct hs_socket_known *known)
+on_admitted(void *arg, int fd, const struct hs_socket_known *known, int64_t begun)
 {
     struct httpsrv_server *s = arg;
     struct hs_transport *t;
 
     if (hs_socket_transport_new_known(s->loop, fd, known, &t) == 0) {
-        (void)hs_h1_accept(s->h1, t); /* closes it when memory is out */
+        (void)hs_h1_accept_since(s->h1, t, begun); /* closes it when memory is out */
     }
 }
 

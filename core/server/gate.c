@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct hs_gate {
     unsigned refs;
@@ -11,7 +12,7 @@ struct hs_gate {
     struct hs_cidr_list allow, deny; /* moved here: connections may outlive their listener */
     int64_t max;
     size_t kind;
-    bool header, is_unix;
+    bool header, is_unix, is_abstract;
 };
 
 int
@@ -37,6 +38,7 @@ hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, stru
     g->kind = kind;
     g->header = o->proxy;
     g->is_unix = o->is_unix;
+    g->is_abstract = o->is_abstract;
     *out = g;
     return 0;
 }
@@ -112,9 +114,22 @@ hs_gate_reads_header(const struct hs_gate *g)
     return g->header;
 }
 
-bool
-hs_gate_trusts(const struct hs_gate *g, const ec_sockaddr *peer)
+/* Whether the process at the other end of a unix socket was, when it connected, root's or of our own user: SO_PEERCRED of unix(7). */
+static bool
+is_our_own(int fd)
 {
+    struct ucred who;
+    socklen_t n = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 && (who.uid == 0 || who.uid == geteuid());
+}
+
+bool
+hs_gate_trusts(const struct hs_gate *g, int fd, const ec_sockaddr *peer)
+{
+    if (g->is_abstract) {
+        return is_our_own(fd);
+    }
     return g->is_unix || hs_cidr_list_contains(&g->all->trusted, &peer->sa);
 }
 
@@ -127,6 +142,9 @@ allows(const struct hs_cidr_list *allow, const struct hs_cidr_list *deny, const 
 bool
 hs_gate_admits(const struct hs_gate *g, const ec_sockaddr *peer)
 {
+    if (peer == NULL) {
+        return g->all->allow.n == 0 && g->allow.n == 0;
+    }
     if (peer->sa.sa_family != AF_INET && peer->sa.sa_family != AF_INET6) {
         return true;
     }

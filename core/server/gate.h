@@ -33,10 +33,11 @@ bool hs_gate_enter(struct hs_gate *g);
 /* hs_callback: gives the place back. */
 void hs_gate_leave(void *gate);
 /* Whether connections begin with a PROXY header, which is believed only of those that are trusted: those of a unix socket, and of TCP the proxies
- * that the setting names. */
+ * that the setting names. An abstract unix socket has no mode that says who may connect: only processes of root and of our own user are trusted there. */
 bool hs_gate_reads_header(const struct hs_gate *g);
-bool hs_gate_trusts(const struct hs_gate *g, const ec_sockaddr *peer);
-/* Whether a client of that address may come in: no deny names it, and where there is an allow, one does. Without an address (unix) it may. */
+bool hs_gate_trusts(const struct hs_gate *g, int fd, const ec_sockaddr *peer);
+/* Whether a client of that address may come in: no deny names it, and where there is an allow, one does. From a unix socket it may.
+ * NULL: a client behind a proxy that has no address there, and so is in no network: it may where there is no allow. */
 bool hs_gate_admits(const struct hs_gate *g, const ec_sockaddr *peer);
 
 #endif

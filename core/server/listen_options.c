@@ -219,6 +219,7 @@ take_address(struct hs_listen_options *o, struct hs_view text, char *why, size_t
         return complain(why, size, "must be an address: PORT, IP:PORT, [IPv6]:PORT or unix:/PATH");
     }
     o->is_unix = !o->inherited && a.sa.sa_family == AF_UNIX;
+    o->is_abstract = o->is_unix && o->address[5] == '@';
     return 0;
 }
 
@@ -226,7 +227,7 @@ take_address(struct hs_listen_options *o, struct hs_view text, char *why, size_t
 static int
 check(const struct hs_listen_options *o, char *why, size_t size)
 {
-    if (o->mode >= 0 && (!o->is_unix || o->address[5] == '@')) {
+    if (o->mode >= 0 && (!o->is_unix || o->is_abstract)) {
         return complain(why, size, "must have the option mode only for the file of a unix socket");
     }
     if (o->is_unix && !o->proxy && (o->allow.n != 0 || o->deny.n != 0)) {

@@ -14,6 +14,7 @@ struct hs_listen_options {
     char address[EC_SOCKADDR_TEXT_MAX]; /* as ec_sockaddr_parse takes it, or "fd:NAME": a socket that was open when the process began */
     bool inherited;                     /* it is fd:NAME */
     bool is_unix;
+    bool is_abstract;                   /* a unix socket without a file */
     int mode;                /* of the file of a unix socket; -1: as umask(2) has it */
     int backlog;             /* connections that may wait; -1: as the setting says */
     int defer;               /* seconds in which a client that sends nothing is not even handed over (TCP_DEFER_ACCEPT); 0: not at all */

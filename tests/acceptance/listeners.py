@@ -22,6 +22,7 @@ httpsrv.register("GET", "/hello", function(sess) sess:response_append("hello") e
 """
 LINE = b"PROXY TCP4 10.1.2.3 192.0.2.1 12345 80\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+LOCAL = SIGNATURE + b"\x20\0\0\0"
 BINARY = SIGNATURE + b"\x21\x21" + struct.pack(">H", 36 + 7) + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + \
     socket.inet_pton(socket.AF_INET6, "2001:db8::2") + struct.pack(">HH", 4000, 443) + b"\x04\0\4abcd"
 
@@ -55,7 +56,7 @@ def test_proxy_headers():
                 for i in range(len(header)):
                     s.sendall(header[i:i + 1])
                 check(f"PROXY {name}: byte by byte", ask(s, "/who")[1] == expected)
-        for name, header in [("UNKNOWN", b"PROXY UNKNOWN\r\n"), ("LOCAL", SIGNATURE + b"\x20\0\0\0")]:
+        for name, header in [("UNKNOWN", b"PROXY UNKNOWN\r\n"), ("LOCAL", LOCAL)]:
             with server.connect(proxied) as s:
                 s.sendall(header)
                 check(f"PROXY {name}: the connection's own addresses", ask(s, "/who")[1].startswith(b"inet 127.0.0.1 "))
@@ -89,8 +90,9 @@ def test_only_trusted_proxies():
 
 def test_allow_and_deny():
     with serving("--trusted", "127.0.0.1", "--deny", "10.66.0.0/16", script=WHO,
-                 listen=("127.0.0.1:0,deny=127.0.0.0/8", "127.0.0.1:0,allow=10.0.0.0/8", "127.0.0.1:0,allow=127.0.0.1", "127.0.0.1:0,proxy,allow=10.0.0.0/8")) as server:
-        denied, other, allowed, proxied = server.ports()
+                 listen=("127.0.0.1:0,deny=127.0.0.0/8", "127.0.0.1:0,allow=10.0.0.0/8", "127.0.0.1:0,allow=127.0.0.1", "127.0.0.1:0,proxy,allow=10.0.0.0/8",
+                         "127.0.0.1:0,proxy,allow=127.0.0.1")) as server:
+        denied, other, allowed, proxied, checked = server.ports()
         for name, port, ok in [("deny closes", denied, False), ("allow of others closes", other, False), ("allow lets in", allowed, True)]:
             with server.connect(port) as s:
                 s.sendall(request())
@@ -99,6 +101,38 @@ def test_allow_and_deny():
             with server.connect(proxied) as s:
                 s.sendall(b"PROXY TCP4 %s 192.0.2.1 1 80\r\n" % address.encode() + request())
                 check(f"they see the address of the header: {address}", (end_of(s) == b"") if not ok else read_answer(s)[1] == b"hello")
+        for name, port, header, ok in [("a proxy that speaks for itself is judged by its own address", proxied, LOCAL, False),
+                                       ("which may be allowed", checked, LOCAL, True),
+                                       ("a client whom the proxy cannot name is not the proxy", checked, b"PROXY UNKNOWN\r\n", False)]:
+            with server.connect(port) as s:
+                s.sendall(header + request())
+                check(name, (end_of(s) == b"") if not ok else read_answer(s)[1] == b"hello")
+
+
+def ask_as(user, name):
+    """What the server answers who sends a header to an abstract socket and acts for a user."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        own = os.geteuid()
+        os.seteuid(user)
+        try:
+            s.connect("\0" + name)
+        finally:
+            os.seteuid(own)
+        try:
+            s.sendall(LINE + request("/who"))
+            return read_answer(s)
+        except (ConnectionResetError, BrokenPipeError):
+            return None
+
+
+def test_who_is_a_proxy_at_an_abstract_socket():
+    name = f"httpsrv-test-{os.getpid()}"
+    with serving(script=WHO, listen=(f"unix:@{name},proxy",)) as server:
+        check("an abstract socket: the server's own user is trusted", b"inet 10.1.2.3 12345" in ask_as(os.geteuid(), name)[1])
+        if os.geteuid() == 0:
+            check("another is closed without an answer", ask_as(65534, name) is None)
+            check("and told", "none of the trusted" in server.log())
 
 
 def test_limits():

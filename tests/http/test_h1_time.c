@@ -124,6 +124,28 @@ threat_17_a_silent_connection_is_closed_without_a_word(void **state)
     rig_disconnect(&c, false);
 }
 
+/* One that had to be waited for before it became ours: a PROXY header was read. */
+static void
+threat_17_what_came_before_the_head_is_in_its_deadline(void **state)
+{
+    struct rig_client c;
+
+    rig_connect_since(*state, &c, 7 * HS_SEC);
+    (void)rig_sends(&c, "GET /hel");
+    rig_advance(*state, 2 * HS_SEC);
+    assert_false(over(&c));
+    rig_advance(*state, 2 * HS_SEC);
+    assert_true(over(&c));
+    assert_ptr_equal(strstr(rig_received(&c), "HTTP/1.1 408 "), rig_received(&c));
+    rig_disconnect(&c, false);
+
+    rig_connect_since(*state, &c, 7 * HS_SEC); /* and silence wins nothing */
+    rig_advance(*state, 4 * HS_SEC);
+    assert_true(over(&c));
+    assert_string_equal(rig_received(&c), "");
+    rig_disconnect(&c, false);
+}
+
 static void
 ruling_12_the_second_head_has_its_deadline_too(void **state)
 {
@@ -277,6 +299,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(threat_17_a_head_sent_byte_by_byte_has_one_deadline),
+        TEST(threat_17_what_came_before_the_head_is_in_its_deadline),
         TEST(threat_17_a_silent_connection_is_closed_without_a_word),
         TEST(ruling_12_the_second_head_has_its_deadline_too),
         TEST(ruling_12_an_idle_connection_lives_for_a_minute),

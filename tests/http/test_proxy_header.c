@@ -51,6 +51,7 @@ accepts(const char *p, size_t n, size_t need, const char *peer, const char *loca
         }
         assert_int_equal(h.size, n);
         assert_int_equal(h.known, peer != NULL);
+        assert_int_equal(h.own, p[0] == '\r' && p[12] == 0x20);
         if (peer != NULL) {
             assert_int_equal(ec_sockaddr_format(&h.peer, text, sizeof text), 0);
             assert_string_equal(text, peer);

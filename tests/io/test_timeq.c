@@ -76,6 +76,38 @@ coarse_touches_expire_late_never_early(void **state)
 }
 
 static void
+who_has_begun_before_is_before_those_who_came_since(void **state)
+{
+    (void)state;
+    struct hs_timeq q;
+    struct item a = { .letter = 'a' }, b = { .letter = 'b' }, c = { .letter = 'c' }, d = { .letter = 'd' };
+    trace[0] = '\0';
+    hs_timeq_init(&q, loop, 10 * HS_SEC, expired);
+    int64_t begun = hs_loop_now(loop);
+    hs_loop_advance(loop, HS_SEC);
+    hs_timeq_touch(&q, &a.entry);
+    hs_loop_advance(loop, 2 * HS_SEC);
+    hs_timeq_touch(&q, &b.entry);
+    hs_timeq_touch_since(&q, &c.entry, begun + 2 * HS_SEC); /* between the two */
+    hs_timeq_touch_since(&q, &d.entry, begun);              /* before all */
+    assert_ptr_equal(TAILQ_FIRST(&q.list), &d.entry);
+    assert_ptr_equal(TAILQ_NEXT(&a.entry, link), &c.entry);
+    hs_loop_advance(loop, 7 * HS_SEC);
+    assert_trace("d");
+    hs_loop_advance(loop, HS_SEC);
+    assert_trace("a");
+    hs_loop_advance(loop, HS_SEC);
+    assert_trace("c");
+    hs_timeq_touch_since(&q, &a.entry, hs_loop_now(loop)); /* as touch */
+    hs_loop_advance(loop, HS_SEC);
+    assert_trace("b");
+    hs_timeq_touch_since(&q, &a.entry, begun); /* moved, and long over */
+    hs_loop_advance(loop, HS_SEC);
+    assert_trace("a");
+    hs_timeq_fini(&q);
+}
+
+static void
 entries_expire_after_their_last_touch(void **state)
 {
     (void)state;
@@ -336,6 +368,7 @@ main(void)
         on_test_clock(a_callback_removes_other_entries_that_are_due),
         on_test_clock(a_callback_ends_the_queues),
         on_test_clock(the_tick_runs_only_while_something_waits),
+        on_test_clock(who_has_begun_before_is_before_those_who_came_since),
         cmocka_unit_test(a_tick_that_found_no_memory_is_armed_after_the_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,15 +30,17 @@ struct world {
     int client;
     int fd; /* of a connection that was let in, -1 */
     bool named;
+    int64_t begun;
     char peer[EC_SOCKADDR_TEXT_MAX], local[EC_SOCKADDR_TEXT_MAX];
 };
 
 static void
-on_admitted(void *arg, int fd, const struct hs_socket_known *known)
+on_admitted(void *arg, int fd, const struct hs_socket_known *known, int64_t begun)
 {
     struct world *w = arg;
     assert_int_equal(w->fd, -1);
     w->fd = fd;
+    w->begun = begun;
     w->named = known->peer != NULL;
     if (w->named) {
         assert_int_equal(ec_sockaddr_format(known->peer, w->peer, sizeof w->peer), 0);
@@ -332,6 +334,23 @@ threat_17_a_header_has_its_time(void **state)
     world_free(&w);
 }
 
+/* The head that follows has what the header has left of it. */
+static void
+threat_17_header_and_head_have_one_deadline(void **state)
+{
+    (void)state;
+    struct world w;
+    world_new(&w);
+    int64_t begun = hs_loop_now(w.loop);
+    come(&w, BYTES("PROXY UNKN"));
+    hs_loop_advance(w.loop, 7 * HS_SEC);
+    assert_int_equal(send(w.client, "OWN\r\n", 5, 0), 5);
+    turn(&w);
+    is_let_in(&w, NULL, NULL);
+    assert_int_equal(w.begun, begun);
+    world_free(&w);
+}
+
 static void
 deny_sees_the_address_of_the_header(void **state)
 {
@@ -349,6 +368,44 @@ deny_sees_the_address_of_the_header(void **state)
     come(&w, BYTES("PROXY TCP6 ::ffff:10.66.1.1 ::1 1 80\r\n"));
     is_closed(&w);
     world_free(&w);
+}
+
+/* A client whose address its proxy does not tell is in no network; a proxy that speaks for itself is where its connection comes from. */
+static void
+an_allow_lets_in_only_whom_it_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool in;
+    } cases[] = {
+        { BYTES("PROXY TCP4 10.1.2.3 192.0.2.1 12345 80\r\n"), true },
+        { BYTES("PROXY TCP4 10.77.2.3 192.0.2.1 12345 80\r\n"), false },
+        { BYTES("PROXY UNKNOWN\r\n"), false },
+        { BYTES(V2 "\x21\0\0\0"), false }, /* PROXY, no family */
+        { BYTES(V2 "\x21\x12\0\x0c\x0a\1\2\3\xc0\0\2\1\x30\x39\0\x50"), false }, /* datagrams */
+        { BYTES(V2 "\x20\0\0\0"), true }, /* LOCAL, and the unix socket's mode lets it */
+        { BYTES(V2 "\x20\x11\0\x0c\x0a\x4d\2\3\xc0\0\2\1\x30\x39\0\x50"), true }, /* what it says is to be ignored */
+    };
+    static char of_unix[16 + 216] = V2 "\x21\x31\0\xd8/run/client";
+    for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        bool in = i < sizeof cases / sizeof *cases && cases[i].in;
+        assert_int_equal(try_new(&w, "unix:/x,proxy,max-connections=5,allow=10.1.0.0/16"), 0);
+        if (i < sizeof cases / sizeof *cases) {
+            come(&w, cases[i].bytes, cases[i].n);
+        } else {
+            come(&w, of_unix, sizeof of_unix);
+        }
+        if (in != (w.fd >= 0)) {
+            fail_msg("case %zu", i);
+        }
+        if (!in) {
+            is_closed(&w);
+        }
+        world_free(&w);
+    }
 }
 
 static void
@@ -455,7 +512,9 @@ main(void)
         cmocka_unit_test(a_header_of_many_pieces_is_not_waited_for_when_it_is_there),
         cmocka_unit_test(anything_else_is_closed_without_an_answer),
         cmocka_unit_test(threat_17_a_header_has_its_time),
+        cmocka_unit_test(threat_17_header_and_head_have_one_deadline),
         cmocka_unit_test(deny_sees_the_address_of_the_header),
+        cmocka_unit_test(an_allow_lets_in_only_whom_it_names),
         cmocka_unit_test(only_trusted_ones_may_send_a_header),
         cmocka_unit_test(without_a_header_there_is_only_the_address),
         cmocka_unit_test(those_who_wait_are_closed_at_the_end),

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,11 +73,20 @@ deny_goes_before_allow_here_and_everywhere(void **state)
     assert_false(admits(g, "[::2]:5"));
     assert_true(admits(g, "unix:/somebody"));
     hs_gate_delref(g);
+    g = make(&all, "80,proxy,allow=10.1.0.0/16", 1);
+    assert_true(admits(g, "10.1.1.1:5"));
+    assert_true(admits(g, "unix:/somebody")); /* a proxy for itself, through a unix socket whose mode lets it */
+    assert_false(hs_gate_admits(g, NULL));    /* behind a proxy, without an address: no allow names it */
+    hs_gate_delref(g);
     g = make(&all, "81", 1);
     assert_true(admits(g, "10.2.1.1:5"));
     assert_false(admits(g, "10.9.1.1:5"));
+    assert_false(hs_gate_admits(g, NULL)); /* the one of all listeners does not either */
     hs_gate_delref(g);
     hs_cidr_list_fini(&all.allow);
+    g = make(&all, "unix:/x,proxy,deny=10.1.0.0/16", 1);
+    assert_true(hs_gate_admits(g, NULL)); /* and no deny */
+    hs_gate_delref(g);
     hs_cidr_list_fini(&all.deny);
 }
 
@@ -90,15 +101,50 @@ proxies_are_trusted_by_address_or_by_their_socket(void **state)
     assert_true(hs_gate_reads_header(tcp) && hs_gate_reads_header(file));
     assert_false(hs_gate_reads_header(plain));
     assert_int_equal(ec_sockaddr_parse(&a, "192.0.2.7:1"), 0);
-    assert_true(hs_gate_trusts(tcp, &a));
+    assert_true(hs_gate_trusts(tcp, -1, &a));
     assert_int_equal(ec_sockaddr_parse(&a, "127.0.0.1:1"), 0);
-    assert_false(hs_gate_trusts(tcp, &a));
-    assert_int_equal(ec_sockaddr_parse(&a, "unix:@x"), 0);
-    assert_true(hs_gate_trusts(file, &a));
+    assert_false(hs_gate_trusts(tcp, -1, &a));
+    assert_int_equal(ec_sockaddr_parse(&a, "unix:/y"), 0);
+    assert_true(hs_gate_trusts(file, -1, &a)); /* its mode has let it connect */
     hs_gate_delref(tcp);
     hs_gate_delref(file);
     hs_gate_delref(plain);
     hs_cidr_list_fini(&all.trusted);
+}
+
+/* Both ends of a connection are the work of a process that acts for a user. */
+static bool
+trusts_process_of(const struct hs_gate *g, uid_t user)
+{
+    uid_t own = geteuid();
+    const ec_sockaddr unnamed = { .len = sizeof(sa_family_t), .sa.sa_family = AF_UNIX };
+    int ends[2];
+    assert_int_equal(seteuid(user), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(seteuid(own), 0);
+    bool trusts = hs_gate_trusts(g, ends[0], &unnamed);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return trusts;
+}
+
+static void
+of_an_abstract_socket_only_ones_own_processes_are_trusted(void **state)
+{
+    (void)state;
+    struct hs_gates all = { .max = 0 };
+    struct hs_gate *abstract = make(&all, "unix:@x,proxy", 1), *file = make(&all, "unix:/x,proxy", 2);
+    assert_true(trusts_process_of(abstract, geteuid()));
+    assert_false(hs_gate_trusts(abstract, -1, &(ec_sockaddr){ .sa.sa_family = AF_UNIX })); /* nobody knows whose it is */
+    if (geteuid() == 0) { /* who else can be somebody else? */
+        assert_false(trusts_process_of(abstract, 65534));
+        assert_true(trusts_process_of(file, 65534));
+        assert_int_equal(seteuid(65534), 0);
+        assert_true(trusts_process_of(abstract, 65534));
+        assert_int_equal(seteuid(0), 0);
+    }
+    hs_gate_delref(abstract);
+    hs_gate_delref(file);
 }
 
 static void
@@ -172,6 +218,7 @@ main(void)
         cmocka_unit_test(who_lets_everybody_in_has_none),
         cmocka_unit_test(deny_goes_before_allow_here_and_everywhere),
         cmocka_unit_test(proxies_are_trusted_by_address_or_by_their_socket),
+        cmocka_unit_test(of_an_abstract_socket_only_ones_own_processes_are_trusted),
         cmocka_unit_test(places_are_limited_for_one_and_for_all),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
     };

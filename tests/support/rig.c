@@ -245,16 +245,16 @@ rig_client_init(struct rig *r, struct rig_client *c)
     assert_int_equal(hs_buf_reserve(&c->in, RECEIVED_FIRST), 0);
 }
 
-/* Both transports are there. */
+/* Both transports are there. ns: the connection is that old. */
 static void
-go(struct rig_client *c)
+go(struct rig_client *c, int64_t ns)
 {
     struct rig *r = c->rig;
 
     c->t->on_event = client_event;
     c->t->arg = c;
     assert_int_equal(c->t->ops->set_interest(c->t, HS_READ), 0);
-    int err = hs_h1_accept(r->h1, c->server);
+    int err = hs_h1_accept_since(r->h1, c->server, hs_loop_now(r->loop) - ns);
     assert_true(err == 0 || (err == ENOMEM && r->accept_may_fail));
 }
 
@@ -269,7 +269,15 @@ rig_client_connect(struct rig_client *c)
         c->reset = true;
         return;
     }
-    go(c);
+    go(c, 0);
+}
+
+void
+rig_connect_since(struct rig *r, struct rig_client *c, int64_t ns)
+{
+    rig_client_init(r, c);
+    assert_int_equal(hs_memory_transport_pair(r->loop, &r->pair, &c->t, &c->server), 0);
+    go(c, ns);
 }
 
 void
@@ -288,7 +296,7 @@ rig_connect_socket(struct rig *r, struct rig_client *c)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
     assert_int_equal(hs_socket_transport_new(r->loop, fd[0], &c->t), 0);
     assert_int_equal(hs_socket_transport_new(r->loop, fd[1], &c->server), 0);
-    go(c);
+    go(c, 0);
 }
 
 size_t

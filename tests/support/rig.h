@@ -53,6 +53,8 @@ void rig_advance(struct rig *r, int64_t ns);
 
 /* A connection over a pair of memory transports, as r->pair says. */
 void rig_connect(struct rig *r, struct rig_client *c);
+/* The same, of a connection that was made that long ago. */
+void rig_connect_since(struct rig *r, struct rig_client *c, int64_t ns);
 /* Its two halves: what allocates for the test's own sake, and what allocates in the code under test. */
 void rig_client_init(struct rig *r, struct rig_client *c);
 void rig_client_connect(struct rig_client *c);
