@@ -557,7 +557,7 @@ hs_listeners_close(struct hs_listeners *ls)
 {
     hs_listeners_drain(ls);
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
-        if (l->full) {
+        if (l->full && !l->place->options.inherited) {
             turn_all_away(l);
         }
     }

@@ -48,7 +48,8 @@ int hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, struct hs_
 void hs_listeners_help(struct hs_listeners *ls, size_t worker, bool on);
 /* Draining: connections that wait for their first bytes (TCP_DEFER_ACCEPT) are let through, and all that wait are accepted now. */
 void hs_listeners_drain(struct hs_listeners *ls);
-/* Accepts what waits, then closes all of them. Those for whom there is no place are answered with 503. */
+/* Accepts what waits, then closes all of them. Those for whom there is no place are answered with 503; those at a socket that was
+ * handed in (fd:NAME) are left in its queue, which others keep. */
 void hs_listeners_close(struct hs_listeners *ls);
 /* Closes our descriptors of all of them, and leaves what waits to others who have the same sockets. Files of unix sockets that are ours are removed. */
 void hs_listeners_release(struct hs_listeners *ls);

@@ -547,6 +547,43 @@ who_finds_no_place_before_the_end_is_told(void **state)
     hs_quota_free(w.gates.quota);
 }
 
+/* systemd keeps its sockets open, for the server that it starts next. */
+static void
+who_waits_at_a_socket_that_was_handed_in_is_left_there(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hs_listen_socket s;
+    world_new(&w);
+    assert_int_equal(hs_listen_socket_open("127.0.0.1:0,defer=0", 1, 16, &s), 0);
+    char address[EC_SOCKADDR_TEXT_MAX];
+    strcpy(address, s.address);
+    int *fds = malloc(sizeof *fds);
+    assert_non_null(fds);
+    fds[0] = dup(s.fds[0]);
+    assert_int_equal(fcntl(s.fds[0], F_SETFL, O_NONBLOCK), 0);
+    struct hs_listen_socket handed;
+    assert_int_equal(hs_listen_socket_take("fd:web,max-connections=1,defer=none", fds, 1, &handed), 0);
+    assert_int_equal(hs_listeners_adopt(w.ls, &handed, 0, 1), 0);
+    assert_int_equal(hs_quota_new(1, 3, &w.gates.quota), 0);
+    assert_int_equal(hs_listeners_start(w.ls, w.loop, &w.gates, on_accepted, &w), 0);
+    assert_true(connect_tcp(&w, address));
+    assert_true(connect_tcp(&w, address));
+    turn(&w);
+    assert_int_equal(w.naccepted, 1);
+    hs_listeners_close(w.ls);
+    struct hs_listeners_stats st;
+    hs_listeners_get_stats(w.ls, &st);
+    assert_int_equal(st.turned_away, 0);
+    int fd = accept4(s.fds[0], NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    hs_listen_socket_close(&s, true);
+    end_one(&w);
+    world_free(&w);
+    hs_quota_free(w.gates.quota);
+}
+
 static void
 released_sockets_keep_who_waits(void **state)
 {
@@ -611,6 +648,7 @@ main(void)
         cmocka_unit_test(beyond_the_limit_nobody_is_accepted_until_one_ends),
         cmocka_unit_test(room_that_others_make_is_found),
         cmocka_unit_test(who_finds_no_place_before_the_end_is_told),
+        cmocka_unit_test(who_waits_at_a_socket_that_was_handed_in_is_left_there),
         cmocka_unit_test(released_sockets_keep_who_waits),
         cmocka_unit_test(every_lane_has_a_worker_and_every_worker_a_lane),
     };
