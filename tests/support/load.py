@@ -8,9 +8,10 @@ from serving import ask
 
 
 class Clients:
-    def __init__(self, connect, kept=8, new=4, path="/hello", pause=0.002):
-        """connect() makes a connection."""
-        self.connect, self.path, self.pause = connect, path, pause
+    def __init__(self, connect, kept=8, new=4, path="/hello", pause=0.002, pause_new=None, body=None):
+        """connect() makes a connection; kept and new ones pause after each answer; body is what an answer has to hold, when that matters."""
+        self.connect, self.path, self.body = connect, path, body
+        self.pause, self.pause_new = pause, pause if pause_new is None else pause_new
         self.stop = threading.Event()
         self.answered = self.lost = self.refused = self.closed = self.wrong = 0
         self.why = []
@@ -34,8 +35,8 @@ class Clients:
         if got is None:
             self.count("lost", (kind, "ended"))
             return False
-        good = got[0].startswith(b"HTTP/1.1 200 ")
-        self.count("answered" if good else "wrong", None if good else got[0][:60])
+        good = got[0].startswith(b"HTTP/1.1 200 ") and self.body in (None, got[1])
+        self.count("answered" if good else "wrong", None if good else (got[0][:60], got[1][:60]))
         if b"connection: close" in got[0].lower():
             self.count("closed")
             return False
@@ -66,7 +67,7 @@ class Clients:
             if s is not None:
                 self.one(s, "new")
                 s.close()
-            time.sleep(self.pause)
+            time.sleep(self.pause_new)
 
     def failures(self):
         return self.lost + self.refused + self.wrong
@@ -85,10 +86,10 @@ class Clients:
         return f"{self.answered} answered, {self.lost} lost, {self.refused} refused, {self.closed} closed, {self.wrong} wrong {self.why}"
 
 
-def tcp(port):
+def tcp(port, timeout=20):
     """What makes connections to a port of this machine."""
     def connect():
-        s = socket.create_connection(("127.0.0.1", port), timeout=20)
+        s = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
     return connect

@@ -22,11 +22,16 @@ end)
 """
 
 
-def check(name, ok, note=""):
+def check(name, ok, note="", most=300):
     _results[0] += 1
     _results[1] += not ok
-    print(f"{'ok' if ok else 'not ok'} {_results[0]} - {name}" + (f" # {str(note)[:300]!r}" if note != "" else ""), flush=True)
+    print(f"{'ok' if ok else 'not ok'} {_results[0]} - {name}" + (f" # {str(note)[:most]!r}" if note != "" else ""), flush=True)
     return ok
+
+
+def checks_of(what="", last=800):
+    """A check whose names begin with what a script is about, if that is one thing, and whose notes are for failures only: of a log, its end."""
+    return lambda name, ok, note="": check(what + ": " * bool(what) + name, ok, "" if ok else str(note)[-last:], last)
 
 
 def finish():
@@ -43,17 +48,17 @@ def run_tests(names):
 
 
 def wait_until(condition, seconds=30, pause=0.01):
-    """Waits for a condition; whether it has come."""
+    """Waits for a condition; what it gave at last, which is true when it has come."""
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
+    while not (found := condition()) and time.monotonic() <= end:
         time.sleep(pause)
-    return True
+    return found
 
 
 class Server:
     """httpsrv serve, in a directory of its own. An option or an address may hold {work}."""
+    patience = 60  # seconds for what the log is to say, and for the end
+    timeout = 20  # seconds for what a connection waits for
 
     def __init__(self, work, *options, script=HELLO, workers=0, listen=("127.0.0.1:0",), popen=None, wait=True, command=None, control=True):
         self.work, self.app, self.log_path = work, os.path.join(work, "app"), os.path.join(work, "log")
@@ -80,14 +85,14 @@ class Server:
             f.seek(self.begun)
             return f.read()
 
-    def wait_for(self, text, after=0, seconds=60):
+    def wait_for(self, text, after=0, seconds=None):
         def there():
             if text in self.log()[after:]:
                 return True
             if self.process.poll() is not None:
                 raise SystemExit(f"the server ended and never said {text!r}:\n{self.log()}")
             return False
-        if not wait_until(there, seconds):
+        if not wait_until(there, seconds or self.patience):
             raise SystemExit(f"the log never said {text!r}:\n{self.log()}")
 
     def ports(self):
@@ -96,13 +101,13 @@ class Server:
         return [int(part.rsplit(":", 1)[1].rstrip("/,")) for part in line.split() if part.startswith("http://")]
 
     def connect(self, port=None):
-        s = socket.create_connection(("127.0.0.1", port or self.ports()[0]), timeout=20)
+        s = socket.create_connection(("127.0.0.1", port or self.ports()[0]), timeout=self.timeout)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
     def connect_unix(self, name="socket"):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(20)
+        s.settimeout(self.timeout)
         s.connect(os.path.join(self.work, name))
         return s
 
@@ -118,7 +123,7 @@ class Server:
         for _ in range(2):
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=self.patience)
 
 
 @contextlib.contextmanager
@@ -132,9 +137,10 @@ def place():
 
 
 @contextlib.contextmanager
-def serving(*options, status=0, **more):
+def serving(*options, status=0, kind=Server, **more):
+    """A server, of a kind that may be a script's, in a place of its own; afterwards it has to end with a status, and no sanitizer may have spoken."""
     with place() as work:
-        server = Server(work, *options, **more)
+        server = kind(work, *options, **more)
         try:
             yield server
         finally:
