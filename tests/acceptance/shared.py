@@ -4,14 +4,14 @@
 # timeout: 200
 import os
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-HTTPSRV = os.path.abspath(os.environ.get("HTTPSRV") or "build/release/httpsrv")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from serving import Server, checks_of, finish, place, wait_until  # noqa: E402
+
+check = checks_of("ruling 26")
 WORKERS = 4
 
 SCRIPT = """
@@ -51,43 +51,15 @@ httpsrv.timer.every(0.1, function()
   d:delete("inside")
 end, { once_per_server = true })
 """
-count = 0
-failures = 0
 
 
-def check(name, ok, note=""):
-    global count, failures
-    count += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {count} - ruling 26: {name}" + ("" if ok else f" # {str(note)[-800:]!r}"), flush=True)
-
-
-class Server:
-    def __init__(self, work):
-        self.work = work
-        os.makedirs(work + "/app")
-        with open(work + "/app/a.lua", "w") as f:
-            f.write(SCRIPT)
-        with open(work + "/log", "w") as log:
-            self.process = subprocess.Popen([HTTPSRV, "serve", work + "/app", "--listen", "127.0.0.1:0", "--workers", str(WORKERS)], stderr=log, stdout=log)
-        self.wait_for(" serves " + work)
-        self.port = int(self.log().split("http://127.0.0.1:")[1].split("/")[0])
-
-    def log(self):
-        with open(self.work + "/log") as f:
-            return f.read()
-
-    def wait_for(self, text, after=0):
-        end = time.monotonic() + 60
-        while text not in self.log()[after:]:
-            if time.monotonic() > end or self.process.poll() is not None:
-                raise SystemExit(f"the log never said {text!r}:\n{self.log()}")
-            time.sleep(0.01)
+class Sharing(Server):
+    timeout = 60
 
     def get(self, path):
         data = b""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as s:
+            with self.connect() as s:
                 s.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
                 while piece := s.recv(65536):
                     data += piece
@@ -100,11 +72,6 @@ class Server:
         while not (got := self.get("/get?key=" + key) or "").isdigit():
             time.sleep(0.01)
         return int(got)
-
-    def workers(self):
-        pid = self.process.pid
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(p) for p in f.read().split()]
 
 
 def at_once(n, fn):
@@ -137,10 +104,7 @@ def run(server):
     for i in range(3):
         ticker = server.number("ticker")
         os.kill(ticker, signal.SIGKILL)
-        end = time.monotonic() + 10
-        while server.number("ticker") == ticker and time.monotonic() < end:
-            time.sleep(0.01)
-        check(f"when its worker dies, another goes on ({i})", server.number("ticker") != ticker)
+        check(f"when its worker dies, another goes on ({i})", wait_until(lambda was=ticker: server.number("ticker") != was, 10))
     both = server.get("/get?key=both") or server.get("/get?key=both")
     check("never two at a time", both == "nil", both)
 
@@ -177,13 +141,12 @@ def run(server):
     check("worker_exit runs in each worker", server.log()[mark:].count("exit of ") == WORKERS, server.log()[mark:])
 
 
-with tempfile.TemporaryDirectory(prefix="httpsrv-") as place:
-    it = Server(place)
+with place() as work:
+    it = Sharing(work, script=SCRIPT, workers=WORKERS)
     try:
         run(it)
     finally:
         if it.process.poll() is None:
             it.process.kill()
             it.process.wait()
-print(f"1..{count}")
-sys.exit(failures != 0)
+finish()
