@@ -6,15 +6,14 @@ timeout: 250
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-HTTPSRV = os.path.abspath(os.environ.get("HTTPSRV") or "build/release/httpsrv")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from serving import Server, checks_of, finish, place, request, wait_until  # noqa: E402
 
+check = checks_of("threat 35", 1500)
 SCRIPT = """
 local httpsrv = require "httpsrv"
 local function compiled() while true do end end -- line 3
@@ -47,62 +46,25 @@ KINDS = [
     ("/execute", [r"a handler of GET /execute \(registered at .*a\.lua:13\); the stack of its C code", r"libc\.so"]),
     ("/pattern", [r"a handler of GET /pattern \(registered at .*a\.lua:14\); the stack of its C code", r"luajit"]),
 ]
-count = 0
-failures = 0
 
 
-def check(name, ok, note=""):
-    global count, failures
-    count += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {count} - threat 35: {name}" + ("" if ok else f" # {str(note)[-1500:]!r}"), flush=True)
+class Stalling(Server):
+    timeout = 30
 
+    def __init__(self, work, workers):
+        super().__init__(work, "--watchdog", "1s", script=SCRIPT, workers=workers)
 
-def wait_for(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what() and time.monotonic() < end:
-        time.sleep(0.01)
-    return what()
-
-
-class Server:
-    def __init__(self, work, *options):
-        self.work = work
-        os.makedirs(work + "/app")
-        with open(work + "/app/a.lua", "w") as f:
-            f.write(SCRIPT)
-        with open(work + "/log", "w") as log:
-            self.process = subprocess.Popen([HTTPSRV, "serve", work + "/app", "--listen", "127.0.0.1:0", "--watchdog", "1s", *options], stderr=log,
-                                            stdout=log)
-        if not wait_for(lambda: " serves " + work in self.log()):
-            raise SystemExit(self.log())
-        self.port = int(self.log().split("http://127.0.0.1:")[1].split("/")[0])
-
-    def log(self):
-        with open(self.work + "/log") as f:
-            return f.read()
-
-    def ask(self, path):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+    def begin(self, path):
+        s = self.connect()
+        s.sendall(request(path, "Connection: close\r\n"))
         return s
 
     def get(self, path):
         data = b""
-        with self.ask(path) as s:
+        with self.begin(path) as s:
             while piece := s.recv(65536):
                 data += piece
         return data.decode()
-
-    def workers(self):
-        pid = self.process.pid
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(p) for p in f.read().split()]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
 
 
 def said(text, patterns):
@@ -110,16 +72,16 @@ def said(text, patterns):
 
 
 def with_workers():
-    with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
-        server = Server(work, "--workers", "2")
+    with place() as work:
+        server = Stalling(work, 2)
         for path, expected in KINDS + [("/old", [r"a handler of GET /old \(registered at .*a\.lua:\d+\)"])]:
             mark = len(server.log())
             before = set(server.workers())
-            stalled = server.ask(path)
+            stalled = server.begin(path)
             if path == "/old":  # it comes to stand when its generation is not the current one any more
                 stalled.recv(1000)
                 server.process.send_signal(signal.SIGHUP)
-                wait_for(lambda: "reloaded" in server.log()[mark:])
+                wait_until(lambda: "reloaded" in server.log()[mark:], 60)
             answered, wrong = [0], []
             stop = threading.Event()
 
@@ -137,8 +99,8 @@ def with_workers():
 
             thread = threading.Thread(target=others)
             thread.start()
-            wait_for(lambda: "it is killed" in server.log()[mark:])
-            wait_for(lambda: len(set(server.workers()) - before) == 1 and "serves" in server.log()[mark:].split("it is killed")[-1])
+            wait_until(lambda: "it is killed" in server.log()[mark:], 60)
+            wait_until(lambda: len(set(server.workers()) - before) == 1 and "serves" in server.log()[mark:].split("it is killed")[-1], 60)
             stop.set()
             thread.join()
             stalled.close()
@@ -147,17 +109,17 @@ def with_workers():
             check(f"{path}: the log says what it runs", said(report, expected), text)
             check(f"{path}: the worker is replaced", len(server.workers()) == 2 and len(set(server.workers()) - before) == 1, text)
             check(f"{path}: nobody else notices", answered[0] > 10 and len(wrong) <= 1, f"{answered[0]} {wrong}")
-            wait_for(lambda: server.get("/hello").endswith("hello"))
+            wait_until(lambda: server.get("/hello").endswith("hello"), 60)
         check("no more is said than that", "Sanitizer" not in server.log() and "SIGPROF" not in server.log(), server.log())
         check("the server stops", server.stop() == 0)
 
 
 def alone():
-    with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
-        server = Server(work, "--workers", "0")
+    with place() as work:
+        server = Stalling(work, 0)
         got = server.get("/short")
         check("--workers 0: what stalls for a while is finished", got.endswith("went on"), got)
-        wait_for(lambda: "comes round again" in server.log())
+        wait_until(lambda: "comes round again" in server.log(), 60)
         check("and is told", said(server.log(), [r"a handler of GET /short \(registered at .*a\.lua:15\)", "comes round again"]), server.log())
         check("once", server.log().count("has stood still") == 1, server.log())
         server.stop()
@@ -165,5 +127,4 @@ def alone():
 
 with_workers()
 alone()
-print(f"1..{count}")
-sys.exit(failures != 0)
+finish()
