@@ -2,16 +2,15 @@
 """42_reload.py - reloads ten times a second under load, good and broken scripts alternating: no request fails, no connection is closed, and
 what is in flight ends on the handlers that it began on."""
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-HTTPSRV = os.environ.get("HTTPSRV") or "build/release/httpsrv"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from serving import Server, checks_of, finish, place, wait_until  # noqa: E402
+
+check = checks_of("threat 42")
 ROUNDS = 60
 CLIENTS = 4
 
@@ -31,11 +30,8 @@ httpsrv.on_unload(function() httpsrv.sleep(0.01) end)
 class Connection:
     """One keep-alive connection; any irregularity raises."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rb")
+    def __init__(self, s):
+        self.socket, self.file = s, s.makefile("rb")
 
     def get(self, path):
         self.socket.sendall(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % path)
@@ -60,9 +56,9 @@ class Connection:
         return body
 
 
-def use(path, what, stop, seen, errors):
+def use(server, what, stop, seen, errors):
     try:
-        connection = Connection(path)
+        connection = Connection(server.connect_unix())
         while not stop.is_set():
             body = connection.get(what)
             parts = body.rstrip(b";").split(b";")
@@ -72,67 +68,44 @@ def use(path, what, stop, seen, errors):
         errors.append("%s: %r" % (what.decode(), e))
 
 
-def write(place, n, broken):
-    with open(place + "/new", "w", encoding="ascii") as f:
-        f.write(SCRIPT % {"n": n, "end": "error 'on purpose'" if broken else ""})
-    os.rename(place + "/new", place + "/a.lua")
+def script(n):
+    return SCRIPT % {"n": n, "end": "error 'on purpose'" if n and n % 2 == 0 else ""}
 
 
-def run(place):
-    path = place + "/socket"
-    write(place, 0, False)
-    with open(place + "/log", "wb") as log:
-        server = subprocess.Popen([HTTPSRV, "serve", place, "--listen", "unix:" + path, "--max-requests", "100000000"],
-                                  stderr=log, stdin=subprocess.DEVNULL)
+def reload(server, n):
+    server.write("a.lua", script(n))
+    server.process.send_signal(signal.SIGHUP)
+
+
+def main(work):
+    server = Server(work, "--max-requests", "100000000", script=script(0), workers="auto", listen=("unix:{work}/socket",))
     try:
-        for _ in range(200):
-            if os.path.exists(path):
-                break
-            time.sleep(0.05)
         stop, seen, errors = threading.Event(), [], []
-        threads = [threading.Thread(target=use, args=(path, what, stop, seen, errors)) for what in (b"/now", b"/slow") for _ in range(CLIENTS // 2)]
+        threads = [threading.Thread(target=use, args=(server, what, stop, seen, errors)) for what in (b"/now", b"/slow") for _ in range(CLIENTS // 2)]
         for t in threads:
             t.start()
         for n in range(1, ROUNDS + 1):
-            write(place, n, n % 2 == 0)
-            server.send_signal(signal.SIGHUP)
+            reload(server, n)
             time.sleep(0.1)
         stop.set()
         for t in threads:
             t.join()
-        write(place, ROUNDS + 1, False)
-        server.send_signal(signal.SIGHUP)
-        connection, deadline = Connection(path), time.monotonic() + 20
-        while (last := int(connection.get(b"/now"))) != ROUNDS + 1 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        reload(server, ROUNDS + 1)
+        connection = Connection(server.connect_unix())
+        wait_until(lambda: int(connection.get(b"/now")) == ROUNDS + 1, 20, 0.02)
+        last = int(connection.get(b"/now"))
     finally:
-        server.terminate()
-        status = server.wait(40)
-    with open(place + "/log", encoding="utf-8") as f:
-        log = f.read()
-    good, bad = log.count("reloaded: generation"), log.count("reload failed")
-    checks = [
-        ("no request fails and no connection is closed", not errors, errors),
-        ("both kinds of reloads have happened", good >= 5 and bad >= 5, "%d good, %d broken" % (good, bad)),
-        ("broken scripts never answer", seen and all(n % 2 == 1 or n == 0 for n in seen), sorted(set(seen))),
-        ("the handlers of many generations have answered", len(set(seen)) >= 5, sorted(set(seen))),
-        ("the last good one is current", last == ROUNDS + 1, last),
-        ("the server stops in order", status == 0, status),
-    ]
-    for i, (name, ok, why) in enumerate(checks):
-        print("%sok %d - threat 42: %s" % ("" if ok else "not ", i + 1, name))
-        if not ok:
-            print("# %s" % (why,))
-    print("1..%d" % len(checks))
-    return all(ok for _, ok, _ in checks)
+        server.process.terminate()
+        status = server.process.wait(40)
+    good, bad = server.log().count("reloaded: generation"), server.log().count("reload failed")
+    check("no request fails and no connection is closed", not errors, errors)
+    check("both kinds of reloads have happened", good >= 5 and bad >= 5, f"{good} good, {bad} broken")
+    check("broken scripts never answer", seen and all(n % 2 == 1 or n == 0 for n in seen), sorted(set(seen)))
+    check("the handlers of many generations have answered", len(set(seen)) >= 5, sorted(set(seen)))
+    check("the last good one is current", last == ROUNDS + 1, last)
+    check("the server stops in order", status == 0, status)
+    finish()
 
 
-def main():
-    place = tempfile.mkdtemp(prefix="httpsrv-reload-")
-    try:
-        return 0 if run(place) else 1
-    finally:
-        shutil.rmtree(place)
-
-
-sys.exit(main())
+with place() as directory:
+    main(directory)
