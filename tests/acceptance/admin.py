@@ -8,17 +8,16 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HTTPSRV = os.environ.get("HTTPSRV", os.path.join(ROOT, os.environ.get("BUILD", "build"), "release", "httpsrv"))
-failures = 0
-count = 0
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from serving import HTTPSRV, Server, checks_of, place, request, run_tests, serving, wait_until  # noqa: E402
+
+check = checks_of()
 
 SCRIPT = """
 local httpsrv = require "httpsrv"
@@ -44,50 +43,15 @@ httpsrv.register("GET", "/<script>window.broken=1<-script>", function() httpsrv.
 """
 
 
-def check(name, ok, note=""):
-    global failures, count
-    count += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {count} - {name}" + (f" # {str(note)[:400]!r}" if note and not ok else ""), flush=True)
-
-
-class Server:
-    def __init__(self, work, workers, *options):
-        self.work = work
-        os.chmod(work, 0o700)
-        self.app = os.path.join(work, "app")
-        os.makedirs(self.app)
-        with open(os.path.join(self.app, "a.lua"), "w") as f:
-            f.write(SCRIPT)
-        self.log_path = os.path.join(work, "log")
-        self.control = os.path.join(work, "c.sock")
-        with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen([HTTPSRV, "serve", self.app, "--workers", str(workers), "--listen", "127.0.0.1:0", "--control", self.control,
-                                             *options], stdout=log, stderr=log, cwd=work)
-        self.workers = workers
-        self.wait_for(" serves " + self.app)
-        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", self.log()).group(1))
-        place = re.search(r"admin listener at 127\.0\.0\.1:(\d+)", self.log())
-        self.admin = ("127.0.0.1", int(place.group(1))) if place else os.path.join(work, "c.admin")
-
-    def log(self):
-        with open(self.log_path) as f:
-            return f.read()
-
-    def wait_for(self, text, seconds=30):
-        until(lambda: text in self.log() or self.process.poll() is not None, seconds)
-        if text not in self.log():
-            raise SystemExit(f"the log never said {text!r}:\n{self.log()}")
-
-    def children(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
-            return [int(p) for p in f.read().split()]
+class Observed(Server):
+    def __init__(self, work, *options, **more):
+        super().__init__(work, *options, script=SCRIPT, **more)
+        at = re.search(r"admin listener at 127\.0\.0\.1:(\d+)", self.log())
+        self.admin_port = int(at.group(1)) if at else None
+        self.admin_path = os.path.join(work, "control.admin")
 
     def connect_admin(self):
-        s = socket.socket(socket.AF_UNIX if isinstance(self.admin, str) else socket.AF_INET)
-        s.settimeout(20)
-        s.connect(self.admin)
-        return s
+        return self.connect(self.admin_port) if self.admin_port else self.connect_unix("control.admin")
 
     def ask(self, path, fields="", method="GET", host="localhost"):
         """One request to the admin listener: status, head, body."""
@@ -101,17 +65,14 @@ class Server:
         return parse_metrics(body)
 
     def get(self, path):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as s:
-            s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        with self.connect() as s:
+            s.sendall(request(path, "Connection: close\r\n"))
             return split(read_all(s))
 
     def begin(self, path):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        s = self.connect()
+        s.sendall(request(path))
         return s
-
-    def ctl(self, *words):
-        return subprocess.run([HTTPSRV, "ctl", "--control", self.control, *words], capture_output=True, text=True, timeout=60)
 
 
 def read_all(s):
@@ -128,26 +89,11 @@ def split(data):
 
 
 def until(what, seconds=15):
-    end = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
+    return wait_until(what, seconds, 0.02)
 
 
-@contextlib.contextmanager
-def serving(workers, *options):
-    with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
-        server = Server(work, workers, *options)
-        try:
-            yield server
-        finally:
-            if server.process.poll() is None:
-                server.process.send_signal(signal.SIGTERM)
-                server.process.send_signal(signal.SIGTERM)
-            status = server.process.wait(timeout=60)
-            if status != 0 or "Sanitizer" in server.log():
-                print(server.log(), file=sys.stderr)
-                check("the server ends well", False, f"status {status}")
+def observed(workers, *options):
+    return serving(*options, kind=Observed, workers=workers)
 
 
 # --- the text format, strictly ---
@@ -211,7 +157,7 @@ def check_histogram(name, found):
 
 
 def test_format():
-    with serving(2) as server:
+    with observed(2) as server:
         server.get("/ok")
         text = server.ask("/metrics")
         check("the type is that of the text format", "Content-Type: text/plain; version=0.0.4; charset=utf-8" in text[1], text[1])
@@ -242,14 +188,14 @@ def test_counts():
     sent = {"/ok": 31, "/moved": 7, "/gone": 5, "/nowhere": 3, "/broken": 4, "/fails": 2}
     wanted = {"none": 0, "2xx": 31, "3xx": 7, "4xx": 8, "5xx": 6}
     for workers in (0, 2):
-        with serving(workers) as server:
+        with observed(workers) as server:
             for path, n in sent.items():
                 for _ in range(n):
                     server.get(path)
-            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:  # sixteen in one burst
+            with server.connect() as s:  # sixteen in one burst
                 s.sendall(b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n" * 15 + b"GET /ok HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 read_all(s)
-            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
+            with server.connect() as s:
                 s.sendall(b"GET / HTTP/9.9\r\n\r\n")
                 read_all(s)
             total = dict(wanted, **{"2xx": 31 + 16})
@@ -282,7 +228,7 @@ def test_counts():
 
 
 def test_killed_workers():
-    with serving(2) as server:
+    with observed(2) as server:
         stop = threading.Event()
         answered = []
 
@@ -298,7 +244,7 @@ def test_killed_workers():
         last, back = {}, []
         for i in range(60):
             if i % 15 == 10:
-                os.kill(server.children()[0], signal.SIGKILL)
+                os.kill(server.workers()[0], signal.SIGKILL)
             m = {k: v for k, v in server.metrics().items() if "_total" in k or k.startswith("httpsrv_request_duration")}
             back += [(k, last[k], v) for k, v in m.items() if v < last.get(k, 0)]
             last = m
@@ -314,7 +260,7 @@ def test_killed_workers():
 
 def test_ready():
     for workers in (0, 2):
-        with serving(workers, "--drain-timeout", "20") as server:
+        with observed(workers, "--drain-timeout", "20") as server:
             check(f"{workers} workers: ready", server.ask("/ready")[0] == 200)
             check(f"{workers} workers: alive", server.ask("/health")[0] == 200)
             held = server.begin("/soon")
@@ -325,18 +271,18 @@ def test_ready():
             check(f"{workers} workers: what runs is finished", b"soon" in held.recv(4096))
             held.close()
             check(f"{workers} workers: then it ends", server.process.wait(timeout=30) == 0)
-            check(f"{workers} workers: and its socket is gone", not os.path.exists(server.admin))
+            check(f"{workers} workers: and its socket is gone", not os.path.exists(server.admin_path))
 
 
 def test_who_is_let_in():
-    with serving(2) as server:
-        mode = os.stat(server.admin).st_mode & 0o777
+    with observed(2) as server:
+        mode = os.stat(server.admin_path).st_mode & 0o777
         check("the unix socket is its owner's alone", mode == 0o600, oct(mode))
         for path in ("/metrics", "/status", "/health", "/ready", "/events"):
             check(f"{path} is not to be had where the server listens", server.get(path)[0] == 404)
         check("a POST is refused", server.ask("/metrics", method="POST")[0] == 405)
         check("what is not there is not", server.ask("/../etc/passwd")[0] == 400 and server.ask("/nothing")[0] == 404)
-    with serving(0, "--admin", "127.0.0.1:0") as server:
+    with observed(0, "--admin", "127.0.0.1:0") as server:
         check("a name of another's leads nowhere", server.ask("/metrics", host="evil.example")[0] == 403)
         check("nor does one that looks like an address", server.ask("/metrics", host="127.0.0.1.evil.example:80")[0] == 403)
         check("an address does", server.ask("/metrics", host="127.0.0.1:1234")[0] == 200 and server.ask("/metrics", host="[::1]:9")[0] == 200)
@@ -344,7 +290,7 @@ def test_who_is_let_in():
         check("a link may be followed", server.ask("/", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n")[0] == 200)
         status, head, _ = server.ask("/")
         check("nobody else's page is let in on anything", "access-control" not in head.lower() and "default-src 'none'" in head, head)
-    with tempfile.TemporaryDirectory(prefix="httpsrv-") as work:
+    with place() as work:
         os.chmod(work, 0o777)
         os.makedirs(os.path.join(work, "app"))
         with open(os.path.join(work, "app", "a.lua"), "w") as f:
@@ -355,7 +301,7 @@ def test_who_is_let_in():
 
 
 def test_streams_are_bounded():
-    with serving(2) as server:
+    with observed(2) as server:
         streams = []
         for _ in range(1000):
             with contextlib.suppress(OSError):
@@ -372,10 +318,10 @@ def test_streams_are_bounded():
         started = time.monotonic()
         check("the master is none the worse", server.ask("/health")[0] == 200 and server.ctl("status").returncode == 0)
         check("and answers at once", time.monotonic() - started < 10, time.monotonic() - started)
-        os.kill(server.children()[0], signal.SIGKILL)
+        os.kill(server.workers()[0], signal.SIGKILL)
         check("and still minds its workers", until(lambda: server.metrics()['httpsrv_worker_restarts_total{worker="0"}']
                                                  + server.metrics()['httpsrv_worker_restarts_total{worker="1"}'] == 1))
-        with open(f"/proc/{server.process.pid}/statm") as f:
+        with open(f"/proc/{server.pid}/statm") as f:
             pages = int(f.read().split()[1])
         check("with little memory", pages * 4096 < 128 * 1024 * 1024, pages)
         for s in streams:
@@ -385,7 +331,7 @@ def test_streams_are_bounded():
 
 def test_commands():
     for workers in (0, 2):
-        with serving(workers) as server:
+        with observed(workers) as server:
             held = [server.begin("/slow"), server.begin("/inner")]
             until(lambda: len(json.loads(server.ctl("sessions", "--json").stdout)) == 2)
             done = server.ctl("sessions")
@@ -405,11 +351,11 @@ def test_commands():
             check(f"{workers} workers: top --once", len(server.ctl("top", "--once").stdout.splitlines()) == 2)
             check(f"{workers} workers: wrong words", server.ctl("top", "--count", "x").returncode == 2 and server.ctl("status", "x").returncode == 2)
             if workers == 2:
-                os.kill(server.children()[0], signal.SIGSTOP)
+                os.kill(server.workers()[0], signal.SIGSTOP)
                 started = time.monotonic()
                 server.ctl("sessions")
                 check("a worker that stands still holds sessions up for a moment only", time.monotonic() - started < 8)
-                os.kill(server.children()[0], signal.SIGCONT)
+                os.kill(server.workers()[0], signal.SIGCONT)
             for s in held:
                 s.close()
 
@@ -486,7 +432,7 @@ def test_live_page():
     if program is None:
         check("a browser is there (chromium, see tests/deps.sh)", False)
         return
-    with serving(2, "--admin", "127.0.0.1:0") as server, tempfile.TemporaryDirectory(prefix="httpsrv-", ignore_cleanup_errors=True) as work:
+    with observed(2, "--admin", "127.0.0.1:0") as server, tempfile.TemporaryDirectory(prefix="httpsrv-", ignore_cleanup_errors=True) as work:
         held = [server.begin("/slow"), server.begin("/%3Cscript%3Ewindow.broken=1%3C-script%3E")]
         stop = threading.Event()
 
@@ -499,7 +445,7 @@ def test_live_page():
         thread.start()
         browser = Browser(program, work)
         try:
-            origin = f"http://127.0.0.1:{server.admin[1]}"
+            origin = f"http://127.0.0.1:{server.admin_port}"
             browser.open(origin + "/")
 
             def text(element):
@@ -539,8 +485,4 @@ def test_live_page():
                 s.close()
 
 
-for test in [f for name, f in sorted(globals().items()) if name.startswith("test_")]:
-    if len(sys.argv) < 2 or sys.argv[1] in test.__name__:
-        test()
-print(f"1..{count}")
-sys.exit(failures != 0)
+run_tests(globals())
