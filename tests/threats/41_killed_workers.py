@@ -7,11 +7,10 @@ import os
 import signal
 import statistics
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from load import tcp  # noqa: E402
+from load import Clients, tcp  # noqa: E402
 from serving import ask, check, run_tests, serving, wait_until  # noqa: E402
 
 KILLS = 12
@@ -28,66 +27,30 @@ httpsrv.register("GET", "/pid", function(sess) sess:response_append(tostring(pid
 """
 
 
-class Watched:
+class Watched(Clients):
     """Clients that know which worker they are with."""
 
     def __init__(self, connect):
-        self.connect, self.stop, self.lock = connect, threading.Event(), threading.Lock()
+        super().__init__(connect, KEPT, NEW, "/pid")
         self.killed = {}  # when, by process
-        self.answered, self.refused = 0, 0
         self.losses = []  # of kept connections: (worker, when); of new ones: (None, when)
-        self.threads = [threading.Thread(target=self.keep, daemon=True) for _ in range(KEPT)]
-        self.threads += [threading.Thread(target=self.renew, daemon=True) for _ in range(NEW)]
+        self.worker = {}  # by kept connection, once it has answered
 
-    def one(self, s, worker):
-        """The worker that answered; None when the connection is lost."""
+    def one(self, s, kind):
         began = time.monotonic()
         try:
-            got = ask(s, "/pid")
+            got = ask(s, self.path)
         except OSError:
             got = None
         with self.lock:
+            worker = self.worker.pop(s, None)
             if got is None:
                 self.losses.append((worker, began, time.monotonic()))
-                return None
+                return False
             self.answered += 1
-        return int(got[1])
-
-    def make(self):
-        try:
-            return self.connect()
-        except OSError:
-            with self.lock:
-                self.refused += 1
-            return None
-
-    def keep(self):
-        s, worker = None, None
-        while not self.stop.is_set():
-            s = s or self.make()
-            worker = self.one(s, worker) if s else None
-            if s and worker is None:
-                s.close()
-                s = None
-            time.sleep(0.002)
-
-    def renew(self):
-        while not self.stop.is_set():
-            s = self.make()
-            if s:
-                self.one(s, None)
-                s.close()
-            time.sleep(0.002)
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
+            if kind == "kept":
+                self.worker[s] = int(got[1])
+        return True
 
 
 def test_killed_workers():

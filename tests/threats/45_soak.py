@@ -70,11 +70,6 @@ def abort(connect, stop):
         time.sleep(0.02)
 
 
-def workers(server):
-    with open(f"/proc/{server.pid}/task/{server.pid}/children", encoding="ascii") as f:
-        return [int(p) for p in f.read().split()]
-
-
 def private(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         return sum(int(line.split()[1]) for line in f if line.startswith("Private_")) * 1024
@@ -95,7 +90,7 @@ def state(connect, server):
         return len(counts) == 2
 
     wait_until(gather)
-    return counts, {p: descriptors(p) for p in workers(server)}, sum(private(p) for p in workers(server))
+    return counts, {p: descriptors(p) for p in server.workers()}, sum(private(p) for p in server.workers())
 
 
 def settled(connect, server, wanted):
@@ -116,7 +111,7 @@ def test_soak():
         with connect() as s:
             for _ in range(20):
                 ask(s, "/pool")  # the threads are there from now on
-        pids = sorted(workers(server))
+        pids = sorted(server.workers())
         reloads = 0
 
         def reload_for(seconds, least):
@@ -156,7 +151,7 @@ def test_soak():
         late = settled(connect, server, early[:2])
         for load in first + second:
             check(f"threats 42, 45: {load.path}: nothing fails, nothing is closed", load.failures() + load.closed == 0 and load.answered > 10, load)
-        check("threat 45: no worker has died", sorted(workers(server)) == pids, f"{pids} {workers(server)}")
+        check("threat 45: no worker has died", sorted(server.workers()) == pids, f"{pids} {server.workers()}")
         check(f"threat 45: Lua states, ios, tasks, generations level after {reloads} reloads", late[0] == early[0], f"{begun[0]} {early[0]} {late[0]}")
         check("threat 45: descriptors level", late[1] == early[1], f"{begun[1]} {early[1]} {late[1]}")
         check("threat 45: memory is within 5% of what it was after 50 reloads", late[2] <= early[2] * SLACK + MIB / 2,
