@@ -15,20 +15,12 @@ import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from serving import HTTPSRV, ROOT, check, failed, finish  # noqa: E402
+
 BUILD = os.environ.get("BUILD", "build")
-HTTPSRV = os.environ.get("HTTPSRV", os.path.join(ROOT, BUILD, "release", "httpsrv"))
 BIG = 1 << 30
 MIB = 1 << 20
-failures = 0
-count = 0
-
-
-def check(name, ok, note=""):
-    global failures, count
-    count += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {count} - {name}" + (f" # {note}" if note else ""), flush=True)
 
 
 def uss(pid):
@@ -327,11 +319,10 @@ def main():
         if server and server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-        if server and failures:
+        if server and failed():
             print("# server log:\n# " + open(server.log.name).read()[-4000:].replace("\n", "\n# "))
         shutil.rmtree(work, ignore_errors=True)
-    print(f"1..{count}")
-    sys.exit(failures != 0)
+    finish()
 
 
 main()

@@ -34,6 +34,11 @@ def checks_of(what="", last=800):
     return lambda name, ok, note="": check(what + ": " * bool(what) + name, ok, "" if ok else str(note)[-last:], last)
 
 
+def failed():
+    """How many checks have failed."""
+    return _results[1]
+
+
 def finish():
     print(f"1..{_results[0]}")
     sys.exit(_results[1] != 0)
