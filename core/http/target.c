@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "http/scan.h"
 
 /* The byte of the %XX at p, or -1 when it is not one. */
@@ -47,45 +48,12 @@ hs_percent_decode(struct hs_view src, bool plus, char *dst, size_t *len)
     return 0;
 }
 
-/* The length of the UTF-8 sequence of two to four bytes at p, 0 when it is none (RFC 3629: no overlong form, no surrogate, nothing
- * above U+10FFFF). */
-static size_t
-utf8_sequence(const uint8_t *p, const uint8_t *end)
-{
-    uint8_t low = 0x80; /* what the second byte may be */
-    uint8_t high = 0xBF;
-    size_t n;
-    if (*p >= 0xC2 && *p <= 0xDF) {
-        n = 2;
-    } else if (*p >= 0xE0 && *p <= 0xEF) {
-        n = 3;
-        low = *p == 0xE0 ? 0xA0 : 0x80;
-        high = *p == 0xED ? 0x9F : 0xBF;
-    } else if (*p >= 0xF0 && *p <= 0xF4) {
-        n = 4;
-        low = *p == 0xF0 ? 0x90 : 0x80;
-        high = *p == 0xF4 ? 0x8F : 0xBF;
-    } else {
-        return 0;
-    }
-    if ((size_t)(end - p) < n || p[1] < low || p[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return n;
-}
-
 static bool
-utf8_ok(const char *s, size_t n)
+utf8_ok(const char *p, size_t n)
 {
-    const uint8_t *p = (const uint8_t *)s;
-    const uint8_t *end = p + n;
+    const char *end = p + n;
     while (p < end) {
-        size_t used = *p < 0x80 ? 1 : utf8_sequence(p, end);
+        size_t used = (unsigned char)*p < 0x80 ? 1 : hs_utf8_sequence(p, (size_t)(end - p));
         if (used == 0) {
             return false;
         }

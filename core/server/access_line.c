@@ -9,6 +9,7 @@
 
 #include "base/ascii.h"
 #include "base/short.h"
+#include "base/utf8.h"
 
 #if defined(__SSE2__) && !defined(HS_SCAN_PORTABLE)
 #define USE_SSE2 1
@@ -129,36 +130,6 @@ put_combined_char(char *d, const char *end, struct hs_view v, size_t *i)
     return d;
 }
 
-/* Bytes of the UTF-8 sequence at p, 0 where there is none: neither overlong nor a surrogate, nor above U+10FFFF (RFC 3629). */
-static size_t
-utf8_length(const unsigned char *p, size_t n)
-{
-    static const struct {
-        unsigned char first, last, low, high;
-        size_t length;
-    } ranges[] = {
-        { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
-        { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-
-    for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
-        size_t length = ranges[k].length;
-        if (*p < ranges[k].first || *p > ranges[k].last) {
-            continue;
-        }
-        if (n < length || p[1] < ranges[k].low || p[1] > ranges[k].high) {
-            return 0;
-        }
-        for (size_t j = 2; j < length; j++) {
-            if (p[j] < 0x80 || p[j] > 0xbf) {
-                return 0;
-            }
-        }
-        return length;
-    }
-    return 0;
-}
-
 /* U+0080 to U+009F, U+2028, U+2029. */
 static bool
 is_line_breaker(const unsigned char *p, size_t n)
@@ -184,7 +155,7 @@ put_json_char(char *d, const char *end, struct hs_view v, size_t *i)
         *d++ = '\\';
         *d++ = (char)*p;
         n = 1;
-    } else if (*p < 0x80 || (n = utf8_length(p, v.n - *i)) == 0) {
+    } else if (*p < 0x80 || (n = hs_utf8_sequence(v.p + *i, v.n - *i)) == 0) {
         d = put_hex(d, "\\u00", 4, *p);
         n = 1;
     } else if (!is_line_breaker(p, n)) {

@@ -7,49 +7,39 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "dispatch/dispatch.h"
 
 enum { FIELDS = 10 };
 
 /* --- text --- */
 
-/* The length of the UTF-8 sequence at p, RFC 3629; 0: there is none, or it is a control character. */
+/* The length of the character at p; 0: there is none, or it is a control character. */
 static size_t
-sequence(const unsigned char *p, size_t n)
+character(const char *p, size_t n)
 {
-    if (p[0] < 0x80) {
-        return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
+    const unsigned char *u = (const unsigned char *)p;
+
+    if (*u < 0x80) {
+        return *u >= 0x20 && *u != 0x7f ? 1 : 0;
     }
-    size_t len = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || len > n) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool odd = (p[0] == 0xc2 && p[1] < 0xa0) ||      /* C1 controls */
-               (p[0] == 0xe0 && p[1] < 0xa0) ||      /* longer than need be */
-               (p[0] == 0xed && p[1] >= 0xa0) ||     /* surrogates */
-               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90);
-    return odd ? 0 : len;
+    size_t length = hs_utf8_sequence(p, n);
+    return length == 2 && *u == 0xc2 && u[1] < 0xa0 ? 0 : length;
 }
 
 size_t
 hs_clean_text(char *dst, size_t size, struct hs_view src)
 {
-    const unsigned char *p = (const unsigned char *)src.p;
     size_t out = 0;
 
     for (size_t i = 0; i < src.n;) {
-        size_t len = sequence(p + i, src.n - i);
+        size_t len = character(src.p + i, src.n - i);
         size_t need = len != 0 ? len : 1;
         if (out + need >= size) {
             break;
         }
         if (len != 0) {
-            memcpy(dst + out, p + i, len);
+            memcpy(dst + out, src.p + i, len);
         } else {
             dst[out] = '?';
         }
