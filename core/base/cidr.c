@@ -2,13 +2,13 @@
  * Everything is compared as sixteen bytes at most, of one family: what is IPv4 in IPv6's clothes is undressed first. */
 #include "base/cidr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/view.h"
+#include "base/ascii.h"
+#include "base/ip.h"
 
 enum { IPV4_BITS = 32, IPV6_BITS = 128, MAPPED_BITS = 96 };
 
@@ -42,21 +42,12 @@ same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 
 /* The number behind the slash: decimal, without sign or leading zeros. */
 static bool
-parse_bits(const char *text, unsigned max, uint8_t *out)
+parse_bits(struct hs_view text, unsigned max, uint8_t *out)
 {
-    unsigned n = 0;
+    long long n;
 
-    if (*text == '\0' || (*text == '0' && text[1] != '\0')) {
+    if ((text.n > 1 && text.p[0] == '0') || hs_ascii_to_int64(text, &n) != 0 || n > max) {
         return false;
-    }
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9') {
-            return false;
-        }
-        n = n * 10 + (unsigned)(*text - '0');
-        if (n > max) {
-            return false;
-        }
     }
     *out = (uint8_t)n;
     return true;
@@ -66,17 +57,10 @@ parse_bits(const char *text, unsigned max, uint8_t *out)
 static bool
 parse_address(struct hs_view text, struct hs_cidr *c)
 {
-    char copy[INET6_ADDRSTRLEN];
-
-    if (text.n >= sizeof copy) {
-        return false;
-    }
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = '\0';
-    if (inet_pton(AF_INET, copy, c->addr) == 1) {
+    if (hs_ip_parse(AF_INET, text, c->addr)) {
         c->family = AF_INET;
         c->bits = IPV4_BITS;
-    } else if (inet_pton(AF_INET6, copy, c->addr) == 1) {
+    } else if (hs_ip_parse(AF_INET6, text, c->addr)) {
         c->family = AF_INET6;
         c->bits = IPV6_BITS;
     } else {
@@ -110,7 +94,7 @@ hs_cidr_parse(const char *text, struct hs_cidr *out)
     }
     const char *slash = strchr(text, '/');
     struct hs_view address = { text, slash != NULL ? (size_t)(slash - text) : strlen(text) };
-    if (!parse_address(address, &c) || (slash != NULL && !parse_bits(slash + 1, c.bits, &c.bits))) {
+    if (!parse_address(address, &c) || (slash != NULL && !parse_bits(hs_view_of(slash + 1), c.bits, &c.bits))) {
         return EINVAL;
     }
     if (!is_clean(&c)) {

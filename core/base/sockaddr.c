@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/ip.h"
 #include "base/log.h"
 #include "base/view.h"
 
@@ -47,18 +48,6 @@ ec_sockaddr_set(ec_sockaddr *addr, const struct sockaddr *sa, socklen_t len)
     copy.len = family == AF_UNIX ? len : need;
     *addr = copy;
     return 0;
-}
-
-/* 1 to 5 digits up to 65535. */
-static bool
-parse_port(struct hs_view v, in_port_t *port)
-{
-    long long n;
-    if (v.n > 5 || hs_ascii_to_int64(v, &n) != 0 || n > 65535) {
-        return false;
-    }
-    *port = htons((uint16_t)n);
-    return true;
 }
 
 static int
@@ -119,15 +108,9 @@ parse_ipv6(ec_sockaddr *a, struct hs_view v)
 static int
 parse_ipv4(ec_sockaddr *a, struct hs_view v)
 {
-    char text[INET_ADDRSTRLEN];
-    if (v.n >= sizeof text) {
-        return EINVAL;
-    }
-    memcpy(text, v.p, v.n);
-    text[v.n] = '\0';
     a->sin.sin_family = AF_INET;
     a->len = sizeof a->sin;
-    return inet_pton(AF_INET, text, &a->sin.sin_addr) == 1 ? 0 : EINVAL;
+    return hs_ip_parse(AF_INET, v, &a->sin.sin_addr) ? 0 : EINVAL;
 }
 
 static int
@@ -136,7 +119,7 @@ parse_ip(ec_sockaddr *a, const char *text)
     const char *colon = strrchr(text, ':');
     struct hs_view host = colon != NULL ? (struct hs_view){ text, (size_t)(colon - text) } : HS_VIEW("127.0.0.1");
     in_port_t port;
-    if (!parse_port(hs_view_of(colon != NULL ? colon + 1 : text), &port)) {
+    if (!hs_port_parse(hs_view_of(colon != NULL ? colon + 1 : text), &port)) {
         return EINVAL;
     }
     int err;

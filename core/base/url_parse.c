@@ -4,13 +4,12 @@
  * could split in two ways is refused. */
 #include "misc/ec_url_parse.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/ascii.h"
 #include "base/dict.h"
+#include "base/ip.h"
 #include "base/url.h"
 
 #define MAX_LEN (128u << 20) /* nine copies of a URL still fit a 32-bit size */
@@ -151,14 +150,8 @@ is_ip_literal(struct hs_view v)
         bool has_both = dot > 1 && tail.n > 1;
         return has_both && memchr(tail.p, '%', tail.n) == NULL && is_strict(tail, true, false);
     }
-    char text[INET6_ADDRSTRLEN];
     struct in6_addr ignored;
-    if (v.n == 0 || v.n >= sizeof text || memchr(v.p, '\0', v.n) != NULL) {
-        return false;
-    }
-    memcpy(text, v.p, v.n);
-    text[v.n] = '\0';
-    return inet_pton(AF_INET6, text, &ignored) == 1;
+    return hs_ip_parse(AF_INET6, v, &ignored);
 }
 
 /* Digits up to 65535; none at all is 0. -1 for anything else. */

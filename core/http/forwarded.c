@@ -3,10 +3,10 @@
  * after an entry that is no address. */
 #include "http/forwarded.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/ip.h"
 #include "http/scan.h"
 
 enum { NODE_MAX = 128 }; /* longer than any address with its port */
@@ -17,8 +17,6 @@ enum { NODE_MAX = 128 }; /* longer than any address with its port */
 static bool
 parse_port(struct hs_view v, in_port_t *port)
 {
-    long long n;
-
     if (v.n > 1 && v.p[0] == '_') {
         for (size_t i = 1; i < v.n; i++) {
             if (!hs_ascii_is_digit(v.p[i]) && !hs_ascii_is_alpha(v.p[i]) && v.p[i] != '.' && v.p[i] != '_' && v.p[i] != '-') {
@@ -28,24 +26,7 @@ parse_port(struct hs_view v, in_port_t *port)
         *port = 0;
         return true;
     }
-    if (v.n > 5 || hs_ascii_to_int64(v, &n) != 0 || n > 65535) {
-        return false;
-    }
-    *port = htons((uint16_t)n);
-    return true;
-}
-
-static bool
-parse_ip(int family, struct hs_view v, void *out)
-{
-    char text[INET6_ADDRSTRLEN];
-
-    if (v.n == 0 || v.n >= sizeof text) {
-        return false;
-    }
-    memcpy(text, v.p, v.n);
-    text[v.n] = '\0';
-    return strlen(text) == v.n && inet_pton(family, text, out) == 1;
+    return hs_port_parse(v, port);
 }
 
 /* "[…]" or "[…]:port" */
@@ -54,7 +35,7 @@ parse_brackets(struct hs_view v, ec_sockaddr *a)
 {
     const char *close = memchr(v.p, ']', v.n);
 
-    if (close == NULL || !parse_ip(AF_INET6, (struct hs_view){ v.p + 1, (size_t)(close - v.p) - 1 }, &a->sin6.sin6_addr)) {
+    if (close == NULL || !hs_ip_parse(AF_INET6, (struct hs_view){ v.p + 1, (size_t)(close - v.p) - 1 }, &a->sin6.sin6_addr)) {
         return false;
     }
     size_t rest = (size_t)(v.p + v.n - close) - 1;
@@ -77,12 +58,12 @@ hs_forwarded_parse(struct hs_view v, enum hs_forwarded_field field, ec_sockaddr 
     if (v.p[0] == '[') {
         ok = parse_brackets(v, &a);
     } else if (colon != NULL && memchr(colon + 1, ':', (size_t)(v.p + v.n - colon) - 1) != NULL) {
-        ok = field == HS_FORWARDED_X_FORWARDED_FOR && parse_ip(AF_INET6, v, &a.sin6.sin6_addr);
+        ok = field == HS_FORWARDED_X_FORWARDED_FOR && hs_ip_parse(AF_INET6, v, &a.sin6.sin6_addr);
         a.sin6.sin6_family = AF_INET6;
         a.len = sizeof a.sin6;
     } else {
         size_t n = colon != NULL ? (size_t)(colon - v.p) : v.n;
-        ok = parse_ip(AF_INET, (struct hs_view){ v.p, n }, &a.sin.sin_addr) &&
+        ok = hs_ip_parse(AF_INET, (struct hs_view){ v.p, n }, &a.sin.sin_addr) &&
              (colon == NULL || parse_port((struct hs_view){ colon + 1, v.n - n - 1 }, &a.sin.sin_port));
         a.sin.sin_family = AF_INET;
         a.len = sizeof a.sin;

@@ -3,15 +3,14 @@
  * take them off the connection and never takes what is not its. */
 #include "http/proxy_header.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
-#include "base/view.h"
+#include "base/ip.h"
 
 static const char v1_start[] = { 'P', 'R', 'O', 'X', 'Y', ' ' };
 static const char v2_start[] = { '\r', '\n', '\r', '\n', '\0', '\r', '\n', 'Q', 'U', 'I', 'T', '\n' };
 
-enum { V2_HEAD = 16, UNIX_SIZE = 108, PORT_DIGITS = 5 };
+enum { V2_HEAD = 16, UNIX_SIZE = 108 };
 
 static enum hs_proxy_result
 refuse(const char **why, const char *text)
@@ -64,35 +63,11 @@ take_word(struct hs_view *line, struct hs_view *word)
     return word->n != 0 && (blank == NULL || line->n != 0);
 }
 
+/* Without leading zeros. */
 static bool
 parse_port(struct hs_view v, in_port_t *port)
 {
-    unsigned n = 0;
-
-    if (v.n == 0 || v.n > PORT_DIGITS || (v.p[0] == '0' && v.n > 1)) {
-        return false;
-    }
-    for (size_t i = 0; i < v.n; i++) {
-        if (v.p[i] < '0' || v.p[i] > '9') {
-            return false;
-        }
-        n = n * 10 + (unsigned)(v.p[i] - '0');
-    }
-    *port = htons((uint16_t)n);
-    return n <= 65535;
-}
-
-static bool
-parse_address(struct hs_view v, bool v6, struct in6_addr *address)
-{
-    char text[INET6_ADDRSTRLEN];
-
-    if (v.n >= sizeof text || memchr(v.p, '\0', v.n) != NULL) {
-        return false;
-    }
-    memcpy(text, v.p, v.n);
-    text[v.n] = '\0';
-    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
+    return (v.n < 2 || v.p[0] != '0') && hs_port_parse(v, port);
 }
 
 static void
@@ -112,13 +87,14 @@ parse_v1_addresses(struct hs_view line, bool v6, struct hs_proxy_header *out)
     struct hs_view words[4];
     struct in6_addr peer, local;
     in_port_t peer_port, local_port;
+    const int family = v6 ? AF_INET6 : AF_INET;
 
     for (size_t i = 0; i < 4; i++) {
         if (!take_word(&line, &words[i])) {
             return false;
         }
     }
-    if (line.n != 0 || !parse_address(words[0], v6, &peer) || !parse_address(words[1], v6, &local) || !parse_port(words[2], &peer_port) ||
+    if (line.n != 0 || !hs_ip_parse(family, words[0], &peer) || !hs_ip_parse(family, words[1], &local) || !parse_port(words[2], &peer_port) ||
         !parse_port(words[3], &local_port)) {
         return false;
     }

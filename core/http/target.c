@@ -3,10 +3,10 @@
  * UTF-8, dot segments with parameters) is refused rather than repaired, so that nothing further down has to decode or clean again. */
 #include "http/target.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 
 #include "base/ascii.h"
+#include "base/ip.h"
 #include "base/utf8.h"
 #include "http/scan.h"
 
@@ -169,16 +169,10 @@ host_length(struct hs_view a)
 {
     size_t n = 0;
     if (a.n > 0 && a.p[0] == '[') {
-        char address[INET6_ADDRSTRLEN];
-        uint8_t binary[16];
+        struct in6_addr ignored;
         const char *close = memchr(a.p, ']', a.n);
         n = close != NULL ? (size_t)(close - a.p) - 1 : 0;
-        if (n == 0 || n >= sizeof address) {
-            return 0;
-        }
-        memcpy(address, a.p + 1, n);
-        address[n] = '\0';
-        return strlen(address) == n && inet_pton(AF_INET6, address, binary) == 1 ? n + 2 : 0;
+        return hs_ip_parse(AF_INET6, (struct hs_view){ a.p + 1, n }, &ignored) ? n + 2 : 0;
     }
     bool label = false; /* the label before a dot is not empty */
     for (; n < a.n && hs_scan_is_host(a.p[n]); n++) {
