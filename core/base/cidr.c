@@ -141,69 +141,22 @@ hs_cidr_contains(const struct hs_cidr *c, const struct sockaddr *sa)
 
 /* --- lists --- */
 
-static int
-add(struct hs_cidr_list *list, const struct hs_cidr *c)
-{
-    struct hs_cidr *items = realloc(list->items, (list->n + 1) * sizeof *items);
-
-    if (items == NULL) {
-        return ENOMEM;
-    }
-    items[list->n++] = *c;
-    list->items = items;
-    return 0;
-}
-
 int
 hs_cidr_list_add(struct hs_cidr_list *list, const char *text)
 {
     struct hs_cidr c;
 
     int err = hs_cidr_parse(text, &c);
-    return err != 0 ? err : add(list, &c);
-}
-
-/* One of a text with several. */
-static int
-add_view(struct hs_cidr_list *list, struct hs_view v)
-{
-    char copy[INET6_ADDRSTRLEN + sizeof "/128"];
-
-    while (v.n != 0 && (*v.p == ' ' || *v.p == '\t')) {
-        v.p++;
-        v.n--;
+    if (err != 0) {
+        return err;
     }
-    while (v.n != 0 && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t')) {
-        v.n--;
+    struct hs_cidr *items = realloc(list->items, (list->n + 1) * sizeof *items);
+    if (items == NULL) {
+        return ENOMEM;
     }
-    if (v.n >= sizeof copy) {
-        return EINVAL;
-    }
-    memcpy(copy, v.p, v.n);
-    copy[v.n] = '\0';
-    return hs_cidr_list_add(list, copy);
-}
-
-int
-hs_cidr_list_add_all(struct hs_cidr_list *list, const char *text, const char **wrong)
-{
-    const size_t former = list->n;
-
-    for (;;) {
-        size_t n = strcspn(text, ",");
-        int err = add_view(list, (struct hs_view){ text, n });
-        if (err != 0) {
-            list->n = former;
-            if (wrong != NULL) {
-                *wrong = text;
-            }
-            return err;
-        }
-        if (text[n] == '\0') {
-            return 0;
-        }
-        text += n + 1;
-    }
+    items[list->n++] = c;
+    list->items = items;
+    return 0;
 }
 
 bool

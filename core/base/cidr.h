@@ -29,9 +29,6 @@ bool hs_cidr_contains(const struct hs_cidr *c, const struct sockaddr *sa);
 
 /* Adds a network. 0; EINVAL, EDOM as above; ENOMEM. On error nothing is changed. */
 int hs_cidr_list_add(struct hs_cidr_list *list, const char *text);
-/* Adds those of a text with commas between them, blanks around which are skipped. 0; errors as hs_cidr_list_add, and then nothing is changed and
- * *wrong, if not NULL, is where in text the one begins that is wrong. */
-int hs_cidr_list_add_all(struct hs_cidr_list *list, const char *text, const char **wrong);
 /* Whether the address is in any of the networks. */
 bool hs_cidr_list_contains(const struct hs_cidr_list *list, const struct sockaddr *sa);
 /* Frees the items and leaves an empty list. */

@@ -19,13 +19,17 @@ ask(struct hs_transport *t, bool peer, ec_sockaddr *a)
 }
 
 struct hs_peer *
-hs_peer_new(struct hs_transport *t)
+hs_peer_new(struct hs_transport *t, const struct hs_cidr_list *trusted)
 {
     char peer[EC_SOCKADDR_TEXT_MAX] = "-", local[EC_SOCKADDR_TEXT_MAX] = "-";
+    bool is_trusted = false;
     ec_sockaddr a;
 
-    if (ask(t, true, &a) && ec_sockaddr_format_ip(&a, peer, sizeof peer) == 0 && peer[0] == '\0') {
-        memcpy(peer, "unix:", sizeof "unix:");
+    if (ask(t, true, &a)) {
+        is_trusted = trusted != NULL && hs_cidr_list_contains(trusted, &a.sa);
+        if (ec_sockaddr_format_ip(&a, peer, sizeof peer) == 0 && peer[0] == '\0') {
+            memcpy(peer, "unix:", sizeof "unix:");
+        }
     }
     if (ask(t, false, &a)) {
         (void)ec_sockaddr_format(&a, local, sizeof local);
@@ -35,7 +39,7 @@ hs_peer_new(struct hs_transport *t)
     if (p == NULL) {
         return NULL;
     }
-    *p = (struct hs_peer){ .refs = 1, .address = { p->text, n }, .local = { p->text + n, m } };
+    *p = (struct hs_peer){ .refs = 1, .trusted = is_trusted, .address = { p->text, n }, .local = { p->text + n, m } };
     memcpy(p->text, peer, n);
     memcpy(p->text + n, local, m);
     return p;

@@ -6,19 +6,20 @@
 
 #include <stdbool.h>
 
+#include "base/cidr.h"
 #include "base/view.h"
 #include "io/transport.h"
 
 struct hs_peer {
     unsigned refs;
-    bool trusted;          /* what it says of whom it speaks for is believed; set by whoever has it noted */
+    bool trusted;          /* what it says of whom it speaks for is believed */
     struct hs_view address; /* without the port; "unix:" for a unix socket. Where nothing is known "-" */
     struct hs_view local;  /* the end that it has connected to: "127.0.0.1:8080", "unix:/path" */
     char text[];           /* of the two */
 };
 
-/* Asks the transport. One reference, the caller's; NULL: no memory. */
-struct hs_peer *hs_peer_new(struct hs_transport *t);
+/* Asks the transport, each end once. trusted: whose word is taken; NULL: nobody's. One reference, the caller's; NULL: no memory. */
+struct hs_peer *hs_peer_new(struct hs_transport *t, const struct hs_cidr_list *trusted);
 void hs_peer_free(struct hs_peer *p);
 
 static inline void

@@ -20,6 +20,7 @@
 #include "server/control_client.h"
 #include "server/listeners.h"
 #include "server/prometheus.h"
+#include "server/settings.h"
 #include "server/status.h"
 
 enum { BACKLOG = 64, ANSWER_MAX = 16 * 1024 * 1024, HOSTNAME_MAX = 256, CSP_MAX = 512 };
@@ -465,19 +466,13 @@ path_beside(const char *control, char *path, size_t size)
     return snprintf(path, size, "unix:%.*s" HS_ADMIN_SUFFIX, (int)n, control) < (int)size ? 0 : EINVAL;
 }
 
-static bool
-is_none(const char *text)
-{
-    return strcmp(text, "none") == 0 || strcmp(text, "false") == 0;
-}
-
 static int
 open_default(struct hs_loop *loop, const char *control, const struct hs_oversight *o, struct hs_admin **out)
 {
     char beside[HS_CONTROL_PATH_MAX], address[HS_CONTROL_PATH_MAX + 16];
     int err = 0;
 
-    if (control == NULL || is_none(control)) {
+    if (control == NULL || hs_setting_is_none(control)) {
         err = hs_control_default_path(beside);
         control = beside;
     }
@@ -525,7 +520,7 @@ hs_admin_open(struct hs_loop *loop, const char *setting, const char *control, bo
     if (setting == NULL) {
         err = use_default ? open_default(loop, control, o, out) : 0;
         setting = "a path of its own";
-    } else if (!is_none(setting)) {
+    } else if (!hs_setting_is_none(setting)) {
         err = hs_admin_new(loop, setting, o, out);
         if (err == 0) {
             hs_log(HS_LOG_INFO, "admin listener at %s", hs_admin_address(*out));

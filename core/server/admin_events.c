@@ -183,12 +183,6 @@ hs_admin_events_add(struct hs_admin_events *ev, ec_httpsrv_session *sess)
     return err;
 }
 
-size_t
-hs_admin_events_count(const struct hs_admin_events *ev)
-{
-    return ev->n;
-}
-
 /* --- life --- */
 
 int

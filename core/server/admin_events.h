@@ -22,7 +22,5 @@ int hs_admin_events_new(struct hs_loop *loop, const struct hs_oversight *o, stru
 void hs_admin_events_free(struct hs_admin_events *ev);
 /* Has a session's response be the stream from now on. 0; EBUSY: there are HS_ADMIN_STREAMS_MAX; ENOMEM; errors of ec_httpsrv_response_io. */
 int hs_admin_events_add(struct hs_admin_events *ev, ec_httpsrv_session *sess);
-/* How many there are. */
-size_t hs_admin_events_count(const struct hs_admin_events *ev);
 
 #endif

@@ -44,12 +44,6 @@ hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, stru
 }
 
 void
-hs_gate_addref(struct hs_gate *g)
-{
-    g->refs++;
-}
-
-void
 hs_gate_delref(struct hs_gate *g)
 {
     if (g != NULL && --g->refs == 0) {

@@ -24,7 +24,6 @@ struct hs_gates {
 /* Makes the gate that o asks for, with its own kind in the quota; its lists are moved out of o. *out is NULL when there is nothing to look at.
  * 0; ENOMEM. */
 int hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out);
-void hs_gate_addref(struct hs_gate *g);
 /* NULL is ignored. */
 void hs_gate_delref(struct hs_gate *g);
 

@@ -6,24 +6,25 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
+
 /* A whole decimal number that is an id; (uid_t)-1 means "leave it" to the system, and is none. */
 static bool
 parse_id(const char *text, unsigned *out)
 {
-    char *end;
+    long long n;
 
-    if (*text < '0' || *text > '9') {
+    if (hs_ascii_to_int64(hs_view_of(text), &n) != 0 || n >= UINT32_MAX) {
         return false;
     }
-    errno = 0;
-    unsigned long n = strtoul(text, &end, 10);
     *out = (unsigned)n;
-    return errno == 0 && *end == '\0' && n < 4294967295UL;
+    return true;
 }
 
 static int

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
+
 enum { FIRST_FD = 3, FDS_MAX = 1024 };
 
 int
@@ -82,14 +84,13 @@ hs_inherited_fini(struct hs_inherited *list)
 static bool
 parse(const char *text, long max, long *out)
 {
-    char *end;
+    long long n;
 
-    if (*text < '0' || *text > '9') {
+    if (hs_ascii_to_int64(hs_view_of(text), &n) != 0 || n < 1 || n > max) {
         return false;
     }
-    errno = 0;
-    *out = strtol(text, &end, 10);
-    return errno == 0 && *end == '\0' && *out >= 1 && *out <= max;
+    *out = (long)n;
+    return true;
 }
 
 /* Adds n descriptors with the names, which have colons between them; names that are missing are "unknown". */
@@ -119,7 +120,7 @@ int
 hs_inherited_from_systemd(struct hs_inherited *list)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
-    long whose, n;
+    long whose, n = 0;
     int err = 0;
 
     if (pid != NULL && fds != NULL) {

@@ -35,14 +35,8 @@ static struct hs_peer *
 note_peer(void *arg, struct hs_transport *t)
 {
     const struct httpsrv_server *s = arg;
-    struct hs_peer *p = hs_peer_new(t);
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
 
-    if (p != NULL && s->entrance.gates.trusted.n != 0 && t->ops->addr(t, true, &ss, &len) == 0) {
-        p->trusted = hs_cidr_list_contains(&s->entrance.gates.trusted, (const struct sockaddr *)&ss);
-    }
-    return p;
+    return hs_peer_new(t, &s->entrance.gates.trusted);
 }
 
 /* --- life --- */

@@ -7,6 +7,8 @@
 
 enum { CACHE_LINE = 64 };
 
+const char *const hs_page_class_names[HS_COUNT_CLASSES] = { "none", NULL, "2xx", "3xx", "4xx", "5xx" };
+
 /* Workers write their slots all the time: no two share a cache line. */
 struct slot {
     _Alignas(CACHE_LINE) struct hs_page_slot s;
@@ -76,6 +78,17 @@ struct hs_page_own *
 hs_page_own(struct hs_page *p)
 {
     return &p->own;
+}
+
+uint64_t
+hs_page_requests(const struct hs_page_slot *s)
+{
+    uint64_t n = 0;
+
+    for (int c = 0; c < HS_COUNT_CLASSES; c++) {
+        n += hs_page_get(&s->counts[HS_COUNT_REQUESTS + c]);
+    }
+    return n;
 }
 
 int64_t

@@ -81,6 +81,9 @@ struct hs_page_own {
 
 struct hs_page;
 
+/* The classes of statuses by name, where they stand among the counts; NULL: there is none. */
+extern const char *const hs_page_class_names[HS_COUNT_CLASSES];
+
 /* A page for so many workers (at least 1). 0; ENOMEM. */
 int hs_page_new(size_t workers, struct hs_page **out);
 /* Unmaps it in this process. NULL is ignored. */
@@ -120,6 +123,8 @@ hs_page_set(_Atomic uint64_t *counter, uint64_t n)
 }
 /* The sum of a count over all lines; of the longest turn the longest of all. */
 uint64_t hs_page_total(struct hs_page *p, enum hs_count which);
+/* The requests of a slot that have ended, of all classes. */
+uint64_t hs_page_requests(const struct hs_page_slot *s);
 /* A new worker enters slot i: what there is now starts at none, what was counted goes on. The master calls it, before it forks. */
 void hs_page_enter(struct hs_page *p, size_t i);
 /* The worker of slot i has gone. */

@@ -100,12 +100,10 @@ write_server(const struct hs_oversight *o, struct hs_buf *out)
 static int
 write_classes(const struct hs_oversight *o, struct hs_buf *out)
 {
-    static const char *const names[HS_COUNT_CLASSES] = { "none", NULL, "2xx", "3xx", "4xx", "5xx" };
-
     int err = head(out, "httpsrv_requests_total", "counter", "Requests that have ended, by the class of their status; none: without any.");
     for (int c = 0; c < HS_COUNT_CLASSES && err == 0; c++) {
-        if (names[c] != NULL) {
-            err = hs_buf_printf(out, "httpsrv_requests_total{class=\"%s\"} %" PRIu64 "\n", names[c],
+        if (hs_page_class_names[c] != NULL) {
+            err = hs_buf_printf(out, "httpsrv_requests_total{class=\"%s\"} %" PRIu64 "\n", hs_page_class_names[c],
                                 hs_page_total(o->page, (enum hs_count)(HS_COUNT_REQUESTS + c)));
         }
     }
@@ -146,17 +144,6 @@ restarts(const struct hs_page_slot *s)
 }
 
 static uint64_t
-answered(const struct hs_page_slot *s)
-{
-    uint64_t n = 0;
-
-    for (int c = 0; c < HS_COUNT_CLASSES; c++) {
-        n += hs_page_get(&s->counts[HS_COUNT_REQUESTS + c]);
-    }
-    return n;
-}
-
-static uint64_t
 generation(const struct hs_page_slot *s)
 {
     return hs_page_get(&s->generation);
@@ -177,7 +164,7 @@ write_workers(const struct hs_oversight *o, struct hs_buf *out)
     } list[] = {
         { "httpsrv_worker_up", "gauge", "1 while the worker serves.", is_up },
         { "httpsrv_worker_restarts_total", "counter", "Workers in this place that ended unasked and were replaced.", restarts },
-        { "httpsrv_worker_requests_total", "counter", "Requests that have ended, by worker.", answered },
+        { "httpsrv_worker_requests_total", "counter", "Requests that have ended, by worker.", hs_page_requests },
         { "httpsrv_worker_generation", "gauge", "The generation of the scripts that new requests get.", generation },
         { "httpsrv_generations", "gauge", "Generations of the scripts that are alive.", generations },
     };

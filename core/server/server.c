@@ -501,12 +501,6 @@ hs_server_use_default_control(struct httpsrv_server *s)
     s->default_control = true;
 }
 
-int
-hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg)
-{
-    return hs_request_ends_add(&s->ends, fn, arg);
-}
-
 void
 hs_server_use_watchdog(struct httpsrv_server *s)
 {

@@ -81,12 +81,6 @@ run(void *arg, struct hs_control_call *call)
 
 /* --- the socket --- */
 
-static bool
-is_none(const char *path)
-{
-    return strcmp(path, "none") == 0 || strcmp(path, "false") == 0;
-}
-
 /* The socket that httpsrv serve has when nothing is said: going without it is no error. */
 static int
 open_default(struct hs_loop *loop, hs_control_func *run_it, void *arg, struct hs_control **out)
@@ -137,7 +131,7 @@ hs_server_control_listen(struct hs_loop *loop, const char *path, bool use_defaul
     if (path == NULL) {
         err = use_default ? open_default(loop, run_it, arg, out) : 0;
         path = "a path of its own";
-    } else if (!is_none(path)) {
+    } else if (!hs_setting_is_none(path)) {
         err = hs_control_new(loop, path, run_it, arg, out);
     }
     if (err != 0) {

@@ -25,8 +25,6 @@ struct hs_listeners *hs_server_listeners(struct httpsrv_server *s);
 void hs_server_use_test_clock(struct httpsrv_server *s);
 /* Before start: without the setting "control" there is a control socket all the same, where httpsrv ctl looks for it. */
 void hs_server_use_default_control(struct httpsrv_server *s);
-/* Has fn told of every request that ends, from now on; arg must live as long as the server. 0; ENOSPC. */
-int hs_server_on_request_end(struct httpsrv_server *s, hs_request_end_func *fn, void *arg);
 /* Before start: the process has its error log already, and its access log, if the settings want one, is to write to access_fd, which is taken over
  * (-1: opened by the server). Lines name worker. */
 void hs_server_use_logs(struct httpsrv_server *s, int access_fd, unsigned worker);

@@ -415,13 +415,10 @@ hs_settings_copy(struct hs_settings *to, const struct hs_settings *from)
 void
 hs_settings_fini(struct hs_settings *s)
 {
-    list_clear(&s->listen);
-    list_clear(&s->module);
-    list_clear(&s->allow);
-    list_clear(&s->deny);
-    list_clear(&s->trusted);
     for (size_t i = 0; i < N_SETTINGS; i++) {
-        if (is_string(&table[i])) {
+        if (hs_setting_is_list(&table[i])) {
+            list_clear(list_of(s, &table[i]));
+        } else if (is_string(&table[i])) {
             free(*string_of(s, &table[i]));
             *string_of(s, &table[i]) = NULL;
         }

@@ -82,6 +82,8 @@ const struct hs_setting *hs_setting_find(const char *name);
 bool hs_setting_is_list(const struct hs_setting *which);
 /* Whether it is about the process, which belongs to the command alone: a server in a program has no say in that. */
 bool hs_setting_is_process(const struct hs_setting *which);
+/* Whether a value says "not at all": "none", or "false" as a script may have it. */
+bool hs_setting_is_none(const char *text);
 /* The setting whose name is most like an unknown one; NULL when none is like it. */
 const struct hs_setting *hs_setting_like(const char *name);
 

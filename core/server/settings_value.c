@@ -120,11 +120,17 @@ parse_choice(const char *words, const char *text, int64_t *out)
 }
 
 bool
+hs_setting_is_none(const char *text)
+{
+    return strcmp(text, "none") == 0 || strcmp(text, "false") == 0;
+}
+
+bool
 hs_setting_parse_number(const struct hs_setting *which, const char *text, int64_t *out)
 {
     enum hs_log_level level;
 
-    if (which->none && (strcmp(text, "none") == 0 || strcmp(text, "false") == 0)) {
+    if (which->none && hs_setting_is_none(text)) {
         *out = -1;
         return true;
     }

@@ -152,7 +152,7 @@ hs_startup_close_sockets(struct hs_startup *su, bool ours)
 static bool
 is_none(const char *path)
 {
-    return path == NULL || strcmp(path, "none") == 0 || strcmp(path, "false") == 0;
+    return path == NULL || hs_setting_is_none(path);
 }
 
 static int

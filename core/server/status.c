@@ -12,7 +12,6 @@
 #include "server/session_list.h"
 
 static const char *const worker_states[] = { "none", "starting", "serving", "draining" };
-static const char *const classes[HS_COUNT_CLASSES] = { "none", NULL, "2xx", "3xx", "4xx", "5xx" };
 static const struct {
     const char *name;
     double share;
@@ -24,17 +23,6 @@ static uint64_t
 total(const struct hs_oversight *o, enum hs_count which)
 {
     return hs_page_total(o->page, which);
-}
-
-static uint64_t
-requests_of(const struct hs_page_slot *s)
-{
-    uint64_t n = 0;
-
-    for (int c = 0; c < HS_COUNT_CLASSES; c++) {
-        n += hs_page_get(&s->counts[HS_COUNT_REQUESTS + c]);
-    }
-    return n;
 }
 
 static uint64_t
@@ -144,8 +132,8 @@ put_requests(struct json top, const struct hs_oversight *o)
 
     put_count(j, "total", all_requests(o));
     for (int c = 0; c < HS_COUNT_CLASSES; c++) {
-        if (classes[c] != NULL) {
-            put_count(j, classes[c], total(o, (enum hs_count)(HS_COUNT_REQUESTS + c)));
+        if (hs_page_class_names[c] != NULL) {
+            put_count(j, hs_page_class_names[c], total(o, (enum hs_count)(HS_COUNT_REQUESTS + c)));
         }
     }
     put_count(j, "open", total(o, HS_COUNT_OPEN_REQUESTS));
@@ -257,7 +245,7 @@ put_worker(json_object *workers, bool *failed, const struct hs_oversight *o, siz
     put(j, "uptime", seconds(state != HS_WORKER_EMPTY ? hs_page_now() - atomic_load(&s->started) : 0));
     put_count(j, "restarts", atomic_load(&s->deaths));
     put_count(j, "generation", atomic_load(&s->generation));
-    put_count(j, "requests", requests_of(s));
+    put_count(j, "requests", hs_page_requests(s));
     put_count(j, "open", hs_page_get(&s->counts[HS_COUNT_OPEN_REQUESTS]));
     put_count(j, "waiting", hs_page_get(&s->counts[HS_COUNT_SUSPENDED]));
     put_count(j, "connections", hs_page_get(&s->counts[HS_COUNT_OPEN_CONNECTIONS]));
@@ -386,8 +374,8 @@ text_requests(const struct hs_oversight *o, struct hs_buf *out)
     int err = hs_buf_printf(out, "connections %" PRIu64 "\nrequests %" PRIu64 "\nwaiting %" PRIu64 "\nanswered %" PRIu64 "\n",
                             total(o, HS_COUNT_OPEN_CONNECTIONS), total(o, HS_COUNT_OPEN_REQUESTS), total(o, HS_COUNT_SUSPENDED), all_requests(o));
     for (int c = 0; c < HS_COUNT_CLASSES && err == 0; c++) {
-        if (classes[c] != NULL) {
-            err = hs_buf_printf(out, "answered_%s %" PRIu64 "\n", classes[c], total(o, (enum hs_count)(HS_COUNT_REQUESTS + c)));
+        if (hs_page_class_names[c] != NULL) {
+            err = hs_buf_printf(out, "answered_%s %" PRIu64 "\n", hs_page_class_names[c], total(o, (enum hs_count)(HS_COUNT_REQUESTS + c)));
         }
     }
     if (err == 0) {
@@ -410,7 +398,7 @@ text_worker(const struct hs_oversight *o, size_t i, struct hs_buf *out)
                               " lua_memory_bytes %" PRIu64 "\n",
                          i, (int)atomic_load(&s->pid), worker_states[atomic_load(&s->state) & 3],
                          (hs_page_now() - atomic_load(&s->started)) / HS_SEC, (uint64_t)atomic_load(&s->generation),
-                         (uint64_t)atomic_load(&s->deaths), requests_of(s), hs_page_get(&s->counts[HS_COUNT_LUA_MEMORY]));
+                         (uint64_t)atomic_load(&s->deaths), hs_page_requests(s), hs_page_get(&s->counts[HS_COUNT_LUA_MEMORY]));
 }
 
 static int

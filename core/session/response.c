@@ -314,12 +314,6 @@ hs_session_head_sent(ec_httpsrv_session *s)
     return s->head_sent;
 }
 
-uint64_t
-hs_session_body_sent(ec_httpsrv_session *s)
-{
-    return s->body_sent;
-}
-
 static bool
 status_has_content(int status)
 {

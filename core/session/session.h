@@ -120,7 +120,6 @@ const char *hs_session_named_id(ec_httpsrv_session *sess);
 /* Response state as set so far (after the end: as sent). */
 int hs_session_status(ec_httpsrv_session *sess);
 bool hs_session_head_sent(ec_httpsrv_session *sess);
-uint64_t hs_session_body_sent(ec_httpsrv_session *sess); /* body bytes handed to the transport */
 int64_t hs_session_started(ec_httpsrv_session *sess); /* hs_loop_now at the request's head */
 bool hs_session_is_kept(ec_httpsrv_session *sess); /* it has outlived its handler's first run */
 bool hs_session_is_cut(ec_httpsrv_session *sess);  /* the client did not get all of the response */

@@ -135,7 +135,7 @@ struct _ec_httpsrv_session {
     const struct hs_out_field *fields;
     unsigned nfields, fields_cap; /* fields_cap 0: there are none, or the one of a ready head */
     size_t queued; /* bytes in byte segments */
-    uint64_t body_sent;
+    uint64_t body_sent; /* body bytes handed to the transport */
     int64_t head_at; /* loop time: the head was given to the protocol; 0 before, and where that was the end of the request as well */
     struct segment *pinned; /* the pump is inside its io */
     io_object *io_waited;   /* the front io, a wake-up is armed */

@@ -49,7 +49,7 @@ static void
 expect(const char *peer, const char *local, const char *address, const char *local_text)
 {
     struct addressed a = { .t = { .ops = &ops }, .ends = { local, peer } };
-    struct hs_peer *p = hs_peer_new(&a.t);
+    struct hs_peer *p = hs_peer_new(&a.t, NULL);
 
     assert_non_null(p);
     assert_int_equal(p->refs, 1);
@@ -70,6 +70,38 @@ both_ends_as_text(void **state)
     expect(NULL, NULL, "-", "-");
 }
 
+/* Who is trusted, of those of a list. */
+static bool
+is_trusted(const char *peer, const struct hs_cidr_list *trusted)
+{
+    struct addressed a = { .t = { .ops = &ops }, .ends = { "127.0.0.1:8080", peer } };
+    struct hs_peer *p = hs_peer_new(&a.t, trusted);
+
+    assert_non_null(p);
+    bool yes = p->trusted;
+    hs_peer_delref(p);
+    return yes;
+}
+
+static void
+those_of_a_list_are_trusted(void **state)
+{
+    struct hs_cidr_list list = { NULL, 0 };
+
+    (void)state;
+    assert_false(is_trusted("192.0.2.1:4711", &list));
+    assert_int_equal(hs_cidr_list_add(&list, "192.0.2.0/24"), 0);
+    assert_true(is_trusted("192.0.2.1:4711", &list));
+    assert_true(is_trusted("[::ffff:192.0.2.1]:4711", &list));
+    assert_false(is_trusted("192.0.3.1:4711", &list));
+    assert_false(is_trusted("unix:/client", &list));
+    assert_false(is_trusted(NULL, &list)); /* nobody knows who that is */
+    assert_false(is_trusted("192.0.2.1:4711", NULL));
+    assert_int_equal(hs_cidr_list_add(&list, "unix:"), 0);
+    assert_true(is_trusted("unix:/client", &list));
+    hs_cidr_list_fini(&list);
+}
+
 static void
 no_memory(void **state)
 {
@@ -77,7 +109,7 @@ no_memory(void **state)
 
     (void)state;
     alloc_fail_at(1);
-    assert_null(hs_peer_new(&a.t));
+    assert_null(hs_peer_new(&a.t, NULL));
     alloc_fail_off();
     hs_peer_delref(NULL);
 }
@@ -88,7 +120,7 @@ static struct hs_peer *
 note(void *arg, struct hs_transport *t)
 {
     noted++;
-    return *(bool *)arg ? hs_peer_new(t) : NULL;
+    return *(bool *)arg ? hs_peer_new(t, NULL) : NULL;
 }
 
 static void
@@ -124,6 +156,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_as_text),
+        cmocka_unit_test(those_of_a_list_are_trusted),
         cmocka_unit_test(no_memory),
         cmocka_unit_test(a_connection_keeps_it_until_its_sessions_have_ended),
     };

@@ -363,7 +363,7 @@ static struct hs_peer *
 note(void *arg, struct hs_transport *t)
 {
     (void)arg;
-    return hs_peer_new(t);
+    return hs_peer_new(t, NULL);
 }
 
 static void
