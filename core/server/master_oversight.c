@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "server/admin.h"
 #include "server/command.h"
-#include "server/log_commands.h"
 #include "server/master_int.h"
 #include "server/session_list.h"
 
@@ -204,7 +203,7 @@ stop(void *arg, struct hs_control_call *call)
 }
 
 static void
-set_level(void *arg, enum hs_log_level level)
+set_log_level(void *arg, enum hs_log_level level)
 {
     master_logs_set_level(arg, level);
 }
@@ -213,18 +212,6 @@ static int
 reopen_logs(void *arg, char *why, size_t size)
 {
     return master_logs_reopen(arg, why, size);
-}
-
-static void
-log_level(void *arg, struct hs_control_call *call)
-{
-    hs_log_command_level(call, set_level, arg);
-}
-
-static void
-reopen(void *arg, struct hs_control_call *call)
-{
-    hs_log_command_reopen(call, reopen_logs, arg);
 }
 
 static void
@@ -242,10 +229,10 @@ static const struct hs_oversight_ops ops = {
     .refresh = refresh,
     .ask_sessions = ask_sessions,
     .cancel_sessions = cancel_sessions,
+    .set_log_level = set_log_level,
+    .reopen_logs = reopen_logs,
     .reload = reload,
     .stop = stop,
-    .log_level = log_level,
-    .reopen = reopen,
     .script_names = script_names,
 };
 

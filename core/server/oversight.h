@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/log.h"
 #include "base/view.h"
 #include "server/control.h"
 #include "server/page.h"
@@ -29,11 +30,11 @@ struct hs_oversight_ops {
     /* Asks for the requests under way. done is called once, maybe from within, and in a second or so at the latest with what is known by then. */
     void (*ask_sessions)(void *arg, struct hs_session_query *q);
     void (*cancel_sessions)(void *arg, struct hs_session_query *q); /* done is not called; harmless when nothing was asked */
+    void (*set_log_level)(void *arg, enum hs_log_level level);
+    int (*reopen_logs)(void *arg, char *why, size_t size); /* opens the log files anew; 0, or errno and why says what was wrong */
     /* Each ends the command, before the return or later. */
     void (*reload)(void *arg, struct hs_control_call *call);
     void (*stop)(void *arg, struct hs_control_call *call);
-    void (*log_level)(void *arg, struct hs_control_call *call); /* log_commands.h */
-    void (*reopen)(void *arg, struct hs_control_call *call);
     void (*script_names)(void *arg, struct hs_control_call *call); /* the rest of "help": what the scripts have registered */
 };
 

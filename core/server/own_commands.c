@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "server/command.h"
 #include "server/session_list.h"
 #include "server/status.h"
@@ -123,16 +124,36 @@ command_stop(const struct hs_oversight *o, struct hs_control_call *call)
     o->ops->stop(o->arg, call);
 }
 
+/* "log-level [LEVEL]": says it, or sets it. */
 static void
 command_log_level(const struct hs_oversight *o, struct hs_control_call *call)
 {
-    o->ops->log_level(o->arg, call);
+    enum hs_log_level level;
+
+    if (hs_control_argc(call) == 1) {
+        hs_control_printf(call, HS_CONTROL_OUT, "%s\n", hs_log_level_name(hs_log_get_level()));
+        hs_control_end(call, HS_EXIT_OK);
+        return;
+    }
+    if (hs_control_argc(call) > 2 || hs_log_level_parse(hs_control_argv(call)[1], &level) != 0) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: log-level takes one of debug, info, notice, warning, error\n");
+        hs_control_end(call, HS_EXIT_USAGE);
+        return;
+    }
+    o->ops->set_log_level(o->arg, level);
+    hs_control_end(call, HS_EXIT_OK);
 }
 
 static void
 command_reopen(const struct hs_oversight *o, struct hs_control_call *call)
 {
-    o->ops->reopen(o->arg, call);
+    char why[512];
+
+    int err = o->ops->reopen_logs(o->arg, why, sizeof why);
+    if (err != 0) {
+        hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: %s\n", why);
+    }
+    hs_control_end(call, err == 0 ? HS_EXIT_OK : HS_EXIT_FAILED);
 }
 
 static void command_help(const struct hs_oversight *o, struct hs_control_call *call);

@@ -7,7 +7,6 @@
 #include "bindings/control.h"
 #include "server/command.h"
 #include "server/lifecycle.h"
-#include "server/log_commands.h"
 #include "server/own_commands.h"
 #include "server/server_control.h"
 #include "server/session_list.h"
@@ -149,7 +148,7 @@ stop(void *arg, struct hs_control_call *call)
 }
 
 static void
-set_level(void *arg, enum hs_log_level level)
+set_log_level(void *arg, enum hs_log_level level)
 {
     (void)arg;
     hs_log_set_level(level);
@@ -159,18 +158,6 @@ static int
 reopen_logs(void *arg, char *why, size_t size)
 {
     return hs_server_reopen_logs(arg, why, size);
-}
-
-static void
-log_level(void *arg, struct hs_control_call *call)
-{
-    hs_log_command_level(call, set_level, arg);
-}
-
-static void
-reopen(void *arg, struct hs_control_call *call)
-{
-    hs_log_command_reopen(call, reopen_logs, arg);
 }
 
 static void
@@ -201,9 +188,9 @@ const struct hs_oversight_ops server_oversight_ops = {
     .refresh = refresh,
     .ask_sessions = ask_sessions,
     .cancel_sessions = cancel_sessions,
+    .set_log_level = set_log_level,
+    .reopen_logs = reopen_logs,
     .reload = reload,
     .stop = stop,
-    .log_level = log_level,
-    .reopen = reopen,
     .script_names = script_names,
 };
