@@ -16,6 +16,7 @@
 #include "server/scripts.h"
 #include "server/server_int.h"
 #include "server/startup.h"
+#include "server/status.h"
 
 struct serving {
     struct httpsrv_server *server;
@@ -59,30 +60,12 @@ read_config(struct hs_settings *settings, const char *path)
     return status;
 }
 
-/* One line: where it listens, what it serves. */
-static void
-announce(const struct serving *sv)
-{
-    struct hs_buf b;
-    const char *address;
-    int err = 0;
-
-    hs_buf_init(&b, 64 * 1024);
-    for (size_t i = 0; (address = httpsrv_server_address(sv->server, i)) != NULL && err == 0; i++) {
-        bool is_unix = strncmp(address, "unix:", 5) == 0;
-        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", is_unix ? "" : "http://", address, is_unix ? "" : "/");
-    }
-    size_t routes = hs_server_routes(sv->server);
-    hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%zu %s) at %.*s", httpsrv_version(), sv->path, routes, routes == 1 ? "route" : "routes", (int)b.len,
-           b.p != NULL ? b.p : "");
-    hs_buf_fini(&b);
-}
-
 static void
 on_ready(void *arg, int err)
 {
     if (err == 0) {
-        announce(arg);
+        const struct serving *sv = arg;
+        hs_status_announce(hs_server_oversight(sv->server), sv->path);
         hs_notify("READY=1\nSTATUS=serves");
     }
 }

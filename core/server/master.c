@@ -20,6 +20,7 @@
 #include "httpsrv/server.h"
 #include "server/command.h"
 #include "server/notify.h"
+#include "server/status.h"
 
 #define LOOK (500 * HS_MSEC)
 #define LIVED (250 * HS_MSEC)        /* who dies sooner is given a pause before the next */
@@ -110,24 +111,6 @@ on_again(void *arg)
     s->due = true;
 }
 
-/* One line: where it listens, what it serves. */
-static void
-announce(struct master *m, struct hs_view routes)
-{
-    struct hs_buf b;
-    int err = 0;
-
-    hs_buf_init(&b, 64 * 1024);
-    for (size_t i = 0; i < m->startup.nsockets && err == 0; i++) {
-        const struct hs_listen_socket *l = &m->startup.sockets[i];
-        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", l->tcp ? "http://" : "", l->address, l->tcp ? "/" : "");
-    }
-    hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%.*s %s) with %zu %s at %.*s", httpsrv_version(), m->path, (int)routes.n, routes.p,
-           hs_view_eq(routes, HS_VIEW("1")) ? "route" : "routes", m->nslots, m->nslots == 1 ? "worker" : "workers", (int)b.len,
-           b.p != NULL ? b.p : "");
-    hs_buf_fini(&b);
-}
-
 static bool
 all_are_ready(const struct master *m)
 {
@@ -156,7 +139,7 @@ worker_is_ready(struct slot *s, struct hs_view routes)
     }
     if (!m->announced && all_are_ready(m)) {
         m->announced = true;
-        announce(m, routes);
+        hs_status_announce(master_oversight(m), m->path);
         master_upgrade_ready(m);
         if (m->reload.wanted) {
             master_reload_begin(m);

@@ -10,8 +10,12 @@
 #include "server/request_ends.h"
 #include "server/settings.h"
 
+struct hs_oversight;
+
 /* The settings, to be changed before start. */
 struct hs_settings *hs_server_settings(struct httpsrv_server *s);
+/* The server as those see it who watch it; to be used once it serves. */
+const struct hs_oversight *hs_server_oversight(const struct httpsrv_server *s);
 /* The loop; NULL before start. */
 struct hs_loop *hs_server_loop(struct httpsrv_server *s);
 /* Before start: takes over sockets that were opened before, instead of those of the setting listen. worker, workers: as hs_listeners_adopt. 0; ENOMEM. */

@@ -179,6 +179,12 @@ script_names(void *arg, struct hs_control_call *call)
     hs_control_end(call, HS_EXIT_OK);
 }
 
+const struct hs_oversight *
+hs_server_oversight(const struct httpsrv_server *s)
+{
+    return &s->oversight;
+}
+
 const struct hs_oversight_ops server_oversight_ops = {
     .state = state,
     .ready = ready,

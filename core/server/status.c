@@ -6,8 +6,10 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "httpsrv/server.h"
 #include "server/session_list.h"
 
@@ -17,6 +19,7 @@ static const struct {
     double share;
 } quantiles[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p999", 0.999 } };
 
+enum { ADDRESSES_MAX = 64 * 1024 };
 enum { N_QUANTILES = sizeof quantiles / sizeof *quantiles };
 
 static uint64_t
@@ -34,6 +37,36 @@ all_requests(const struct hs_oversight *o)
         n += total(o, (enum hs_count)(HS_COUNT_REQUESTS + c));
     }
     return n;
+}
+
+/* --- at the start --- */
+
+static const char *
+plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void
+hs_status_announce(const struct hs_oversight *o, const char *path)
+{
+    const size_t workers = o->ops->workers(o->arg), routes = o->ops->routes(o->arg);
+    char with[48] = "";
+    struct hs_buf b;
+    const char *address;
+    int err = 0;
+
+    hs_buf_init(&b, ADDRESSES_MAX);
+    for (size_t i = 0; (address = o->ops->address(o->arg, i)) != NULL && err == 0; i++) {
+        const bool is_unix = strncmp(address, "unix:", 5) == 0;
+        err = hs_buf_printf(&b, "%s%s%s%s", i != 0 ? ", " : "", is_unix ? "" : "http://", address, is_unix ? "" : "/");
+    }
+    if (workers != 0) {
+        (void)snprintf(with, sizeof with, " with %zu worker%s", workers, plural(workers));
+    }
+    hs_log(HS_LOG_NOTICE, "httpsrv %s serves %s (%zu route%s)%s at %.*s", httpsrv_version(), path, routes, plural(routes), with, (int)b.len,
+           b.p != NULL ? b.p : "");
+    hs_buf_fini(&b);
 }
 
 /* --- JSON: objects that know whether memory has been short --- */

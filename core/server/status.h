@@ -7,6 +7,8 @@
 #include "server/oversight.h"
 #include "server/times.h"
 
+/* Logs in one line what is served, and where. */
+void hs_status_announce(const struct hs_oversight *o, const char *path);
 /* One JSON object and an end of line. 0, ENOMEM, EMSGSIZE. */
 int hs_status_json(const struct hs_oversight *o, struct hs_buf *out);
 /* A name and a value on each line. Errors as above. */
