@@ -9,16 +9,9 @@
 #include <string.h>
 
 #include "tests/server/access_check.h"
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                          \
-    do {                                                       \
-        if (!(what)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
-            abort();                                           \
-        }                                                      \
-    } while (0)
 
 enum { PARTS = 8 };
 

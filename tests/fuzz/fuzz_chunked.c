@@ -8,16 +8,9 @@
 
 #include "base/ascii.h"
 #include "http/chunked.h"
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                          \
-    do {                                                       \
-        if (!(what)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
-            abort();                                           \
-        }                                                      \
-    } while (0)
 
 struct outcome {
     enum hs_chunked_result result; /* MORE, END or REFUSED */

@@ -14,19 +14,12 @@
 #define HS_SCAN_PORTABLE 1
 #define hs_request_parse portable_request_parse
 #include "../../core/http/request_parser.c"
+#include "require.h"
 #undef hs_request_parse
 enum hs_parse hs_request_parse(const char *buf, size_t len, size_t seen, const struct hs_head_limits *limits, struct hs_request *r,
                                struct hs_refusal *why);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                          \
-    do {                                                       \
-        if (!(what)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
-            abort();                                           \
-        }                                                      \
-    } while (0)
 
 typedef enum hs_parse parse_function(const char *, size_t, size_t, const struct hs_head_limits *, struct hs_request *, struct hs_refusal *);
 

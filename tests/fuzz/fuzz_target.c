@@ -9,16 +9,9 @@
 
 #include "http/scan.h"
 #include "http/target.h"
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                          \
-    do {                                                       \
-        if (!(what)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
-            abort();                                           \
-        }                                                      \
-    } while (0)
 
 /* Normalises into memory of exactly the promised size; NULL: refused. */
 static char *

@@ -11,16 +11,9 @@
 #include <libxml/tree.h>
 
 #include "session/xml.h"
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                          \
-    do {                                                       \
-        if (!(what)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
-            abort();                                           \
-        }                                                      \
-    } while (0)
 
 static int
 nodes(const xmlNode *n)
