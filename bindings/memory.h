@@ -27,16 +27,16 @@ struct hs_lua_share {
     int64_t local;      /* bytes that the others have not been told of */
     int64_t told;       /* bytes that they have */
     int64_t collect_at; /* bytes of all, at which to collect again; 0: at four fifths */
-    int64_t stuck;      /* loop time of a collection after a failure that has brought little; 0: it has brought enough */
+    int64_t stuck;      /* loop time of a collection at the limit that has brought little; 0: it has brought enough */
     int step_multiplier; /* overdrawn: the collector's, to be set again */
     bool overdrawn;     /* the running script ends at its next instruction */
     bool due;           /* to be collected when no Lua runs */
-    bool failed;        /* an allocation has failed: the reserve is open */
+    bool failed;        /* the limit has been reached: the reserve is open */
     bool in_c;          /* and all of it */
     bool collecting;    /* the collector itself may have more */
 };
 
-/* A limit in bytes, -1: none. exhausted(arg) is called from the loop when an allocation has failed for it; then not before hs_lua_memory_again. 0; ENOMEM. */
+/* A limit in bytes, -1: none. exhausted(arg) is called from the loop when a state has reached it; then not before hs_lua_memory_again. 0; ENOMEM. */
 int hs_lua_memory_new(struct hs_loop *loop, int64_t limit, void (*exhausted)(void *arg), void *arg, struct hs_lua_memory **out);
 /* After the last state has been closed, and the loop freed. NULL is ignored. */
 void hs_lua_memory_free(struct hs_lua_memory *m);

@@ -1,11 +1,10 @@
 /* test_transport_socket.c - io/transport_socket.c: what sockets have of their own. */
 #include "io/transport.h"
 
-#include <dlfcn.h>
-#include <stdarg.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
+#include "caught_syscall.h"
 #include "transport_test.h"
 
 /* --- system calls, which may be interrupted --- */
@@ -28,27 +27,14 @@ interrupted(void)
 }
 
 /* What the transport receives and sends with. */
-long
-syscall(long number, ...)
+static bool
+answered(long number, const long args[6], long *result)
 {
-    static long (*real)(long, long, long, long, long, long, long);
-    long args[6];
-    va_list ap;
-    va_start(ap, number);
-    for (int i = 0; i < 6; i++) {
-        args[i] = va_arg(ap, long);
-    }
-    va_end(ap);
     if (number == SYS_sendto) {
         last_flags = (int)args[3];
     }
-    if ((number == SYS_sendto || number == SYS_recvfrom) && interrupted()) {
-        return -1;
-    }
-    if (real == NULL) {
-        *(void **)&real = dlsym(RTLD_NEXT, "syscall");
-    }
-    return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+    *result = -1;
+    return (number == SYS_sendto || number == SYS_recvfrom) && interrupted();
 }
 
 ssize_t
