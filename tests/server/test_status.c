@@ -3,11 +3,54 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 
+#include "httpsrv/server.h"
 #include "oversight_world.h"
 #include "server/session_list.h"
 
 #define LINE "1\t5000000000\t7\t2\twaiting\tGET\t/<script>\"\ta.lua:12\tsleep\ta.lua:3\n"
+
+static char announced[256];
+
+static void
+keep_line(enum hs_log_level level, const char *line, void *arg)
+{
+    (void)arg;
+    assert_int_equal(level, HS_LOG_NOTICE);
+    assert_int_equal(announced[0], '\0'); /* one line */
+    (void)snprintf(announced, sizeof announced, "%s", line);
+}
+
+/* What is logged at the start of a server with so many workers. */
+static const char *
+announcement(size_t workers)
+{
+    struct paper p;
+
+    paper_new(&p, 1);
+    p.workers = workers;
+    announced[0] = '\0';
+    hs_log_set_sink(keep_line, NULL);
+    hs_status_announce(&p.o, "app/a.lua");
+    hs_log_set_sink(NULL, NULL);
+    paper_free(&p);
+    return announced;
+}
+
+static void
+one_line_says_what_is_served_and_where(void **state)
+{
+    static const char *const with[] = { "", " with 1 worker", " with 2 workers" };
+    char expected[256];
+
+    (void)state;
+    for (size_t workers = 0; workers < sizeof with / sizeof *with; workers++) {
+        (void)snprintf(expected, sizeof expected, "httpsrv %s serves app/a.lua (12 routes)%s at http://127.0.0.1:80/, unix:/a\"b\\x5cc",
+                       httpsrv_version(), with[workers]);
+        assert_string_equal(announcement(workers), expected);
+    }
+}
 
 /* The number at a path of names and places: "workers.0.requests". */
 static double
@@ -133,6 +176,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_line_says_what_is_served_and_where),
         cmocka_unit_test(the_status_is_json),
         cmocka_unit_test(the_live_page_is_told_of_recent_times_and_requests),
         cmocka_unit_test(requests_are_an_array),

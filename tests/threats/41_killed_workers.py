@@ -47,6 +47,9 @@ class Watched(Clients):
             if got is None:
                 self.losses.append((worker, began, time.monotonic()))
                 return False
+            if not got[1].isdigit():
+                self.wrong += 1
+                return False
             self.answered += 1
             if kind == "kept":
                 self.worker[s] = int(got[1])
@@ -69,6 +72,7 @@ def test_killed_workers():
         kept = [(worker, began, ended) for worker, began, ended in clients.losses if worker]
         new = [(began, ended) for worker, began, ended in clients.losses if not worker]
         check("threat 41: no connection is ever refused", clients.refused == 0, clients.refused)
+        check("threat 41: no answer is an error", clients.wrong == 0, clients.wrong)
         check("threat 41: a kept connection is only lost with its worker", all(worker in clients.killed for worker, _, _ in kept),
               (kept, clients.killed))
         check("threat 41: a new one only when a worker is killed meanwhile", all(any(began <= when <= ended for when in clients.killed.values())
