@@ -32,12 +32,13 @@ struct hs_admin {
     struct hs_dispatch *dispatch;
     struct hs_h1 *h1;
     struct hs_listeners *listeners;
+    int socket;               /* the listeners'; -1: closed */
     struct hs_unix_file file; /* of a unix socket; ours to remove, not the listeners' */
     struct hs_admin_events *events;
     bool tcp;
     char hostname[HOSTNAME_MAX];
     char csp[CSP_MAX];
-    char address[EC_SOCKADDR_TEXT_MAX];
+    char address[EC_SOCKADDR_TEXT_MAX], asked[EC_SOCKADDR_TEXT_MAX]; /* the port may differ */
 };
 
 /* --- who may ask --- */
@@ -323,10 +324,40 @@ check_directory(const char *path)
     return st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : EPERM;
 }
 
+static void
+make_key(const char *asked, char *key, size_t size)
+{
+    (void)snprintf(key, size, "admin:%s", asked);
+}
+
+/* The socket that another process has opened there. 0 or errno; ENOENT: there is none. */
+static int
+take_socket(struct hs_inherited *inherited, const char *text, const struct hs_listen_options *o, struct hs_listen_socket *s)
+{
+    char key[sizeof o->address + 16];
+
+    make_key(o->address, key, sizeof key);
+    int fd = inherited != NULL ? hs_inherited_take(inherited, key) : -1;
+    if (fd < 0) {
+        return ENOENT;
+    }
+    int *fds = malloc(sizeof *fds);
+    if (fds == NULL) {
+        (void)close(fd);
+        return ENOMEM;
+    }
+    *fds = fd;
+    int err = hs_listen_socket_take(text, fds, 1, s);
+    if (err == 0 && o->is_unix && !o->is_abstract) {
+        hs_unix_adopt(o->address + strlen("unix:"), &s->file);
+    }
+    return err;
+}
+
 /* Opens the socket. The file of a unix socket is its owner's alone, unless its options say otherwise; those that let some in and others not are for what is
  * served, and nothing here would heed them. */
 static int
-open_socket(const char *address, struct hs_listen_socket *s)
+open_socket(const char *address, struct hs_inherited *inherited, struct hs_listen_socket *s)
 {
     char text[EC_SOCKADDR_TEXT_MAX + 64], why[256];
     struct hs_listen_options o;
@@ -345,8 +376,12 @@ open_socket(const char *address, struct hs_listen_socket *s)
     if (err == 0 && snprintf(text, sizeof text, "%s%s", address, has_file && o.mode == -1 ? ",mode=0600" : "") >= (int)sizeof text) {
         err = EINVAL;
     }
+    if (err == 0) {
+        err = take_socket(inherited, text, &o, s);
+        err = err != ENOENT ? err : hs_listen_socket_open(text, 1, BACKLOG, s);
+    }
     hs_listen_options_fini(&o);
-    return err != 0 ? err : hs_listen_socket_open(text, 1, BACKLOG, s);
+    return err;
 }
 
 static void
@@ -364,18 +399,20 @@ on_accepted(void *arg, int fd, struct hs_gate *gate)
 }
 
 static int
-start_listening(struct hs_admin *a, const char *address)
+start_listening(struct hs_admin *a, const char *address, struct hs_inherited *inherited)
 {
     struct hs_listen_socket s;
 
-    int err = open_socket(address, &s);
+    int err = open_socket(address, inherited, &s);
     if (err != 0) {
         return err;
     }
     a->tcp = s.tcp;
     a->file = s.file;
     s.file.path[0] = '\0';
+    a->socket = s.fds[0];
     memcpy(a->address, s.address, sizeof a->address);
+    memcpy(a->asked, s.options.address, sizeof a->asked);
     err = hs_listeners_new(&a->listeners);
     err = err != 0 ? err : hs_listeners_adopt(a->listeners, &s, 0, 1);
     err = err != 0 ? err : hs_listeners_start(a->listeners, a->loop, NULL, on_accepted, a);
@@ -403,8 +440,8 @@ make_floors(struct hs_admin *a)
     return err != 0 ? err : hs_h1_new(a->loop, &h1, &hs_session_stream_user, a->env, &a->h1);
 }
 
-int
-hs_admin_new(struct hs_loop *loop, const char *address, const struct hs_oversight *o, struct hs_admin **out)
+static int
+admin_new(struct hs_loop *loop, const char *address, struct hs_inherited *inherited, const struct hs_oversight *o, struct hs_admin **out)
 {
     struct hs_admin *a = calloc(1, sizeof *a);
 
@@ -413,17 +450,41 @@ hs_admin_new(struct hs_loop *loop, const char *address, const struct hs_oversigh
     }
     a->loop = loop;
     a->o = o;
+    a->socket = -1;
     if (gethostname(a->hostname, sizeof a->hostname - 1) != 0) {
         a->hostname[0] = '\0';
     }
     int err = make_floors(a);
-    err = err != 0 ? err : start_listening(a, address);
+    err = err != 0 ? err : start_listening(a, address, inherited);
     if (err != 0) {
         hs_admin_free(a, true);
         return err;
     }
     *out = a;
     return 0;
+}
+
+int
+hs_admin_new(struct hs_loop *loop, const char *address, const struct hs_oversight *o, struct hs_admin **out)
+{
+    return admin_new(loop, address, NULL, o, out);
+}
+
+void
+hs_admin_retire(struct hs_admin *a)
+{
+    a->file.path[0] = '\0';
+    a->socket = -1;
+    hs_listeners_release(a->listeners);
+    hs_admin_events_end(a->events);
+    hs_h1_drain(a->h1);
+}
+
+int
+hs_admin_socket(const struct hs_admin *a, char *key, size_t size)
+{
+    make_key(a->asked, key, size);
+    return a->socket;
 }
 
 void
@@ -467,7 +528,7 @@ path_beside(const char *control, char *path, size_t size)
 }
 
 static int
-open_default(struct hs_loop *loop, const char *control, const struct hs_oversight *o, struct hs_admin **out)
+open_default(struct hs_loop *loop, const char *control, struct hs_inherited *inherited, const struct hs_oversight *o, struct hs_admin **out)
 {
     char beside[HS_CONTROL_PATH_MAX], address[HS_CONTROL_PATH_MAX + 16];
     int err = 0;
@@ -477,7 +538,7 @@ open_default(struct hs_loop *loop, const char *control, const struct hs_oversigh
         control = beside;
     }
     err = err != 0 ? err : path_beside(control, address, sizeof address);
-    err = err != 0 ? err : hs_admin_new(loop, address, o, out);
+    err = err != 0 ? err : admin_new(loop, address, inherited, o, out);
     if (err != 0) {
         hs_log(HS_LOG_INFO, "no admin listener beside the control socket: %s", err == EPERM ? "the directory is not ours alone" : strerror(err));
     }
@@ -511,17 +572,17 @@ explain(const char *address, int err, char *why, size_t size)
 }
 
 int
-hs_admin_open(struct hs_loop *loop, const char *setting, const char *control, bool use_default, const struct hs_oversight *o, struct hs_admin **out,
-              char *why, size_t size)
+hs_admin_open(struct hs_loop *loop, const char *setting, const char *control, bool use_default, struct hs_inherited *inherited,
+              const struct hs_oversight *o, struct hs_admin **out, char *why, size_t size)
 {
     int err = 0;
 
     *out = NULL;
     if (setting == NULL) {
-        err = use_default ? open_default(loop, control, o, out) : 0;
+        err = use_default ? open_default(loop, control, inherited, o, out) : 0;
         setting = "a path of its own";
     } else if (!hs_setting_is_none(setting)) {
-        err = hs_admin_new(loop, setting, o, out);
+        err = admin_new(loop, setting, inherited, o, out);
         if (err == 0) {
             hs_log(HS_LOG_INFO, "admin listener at %s", hs_admin_address(*out));
         }

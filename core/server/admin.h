@@ -13,6 +13,7 @@
 #define HS_SERVER_ADMIN_H
 
 #include "io/loop.h"
+#include "server/inherited.h"
 #include "server/oversight.h"
 
 enum { HS_ADMIN_CONNECTIONS_MAX = 128 };
@@ -26,15 +27,20 @@ int hs_admin_new(struct hs_loop *loop, const char *address, const struct hs_over
 /* Closes everything. ours: removes the file of the unix socket, which is the opener's to do, not its children's. NULL is ignored. Not from within a handler
  * of its own. */
 void hs_admin_free(struct hs_admin *a, bool ours);
+/* Another process has taken over the same socket (hs_admin_socket): what waits in its queue is that one's, its file too. Connections that there are get answers still
+ * and are closed then; streams of events end. Not from within a handler of its own. */
+void hs_admin_retire(struct hs_admin *a);
+/* The socket that it listens at, for a process that is to take its place, and the key under which that one finds it. Borrowed; -1 after hs_admin_retire. */
+int hs_admin_socket(const struct hs_admin *a, char *key, size_t size);
 /* Where it listens, with the port that it really has. Borrowed. */
 const char *hs_admin_address(const struct hs_admin *a);
 /* Whether a value of Host may be answered over TCP: an IP address, "localhost", or hostname, each with or without a port. Any thread. */
 bool hs_admin_host_allowed(struct hs_view host, struct hs_view hostname);
 
 /* Opens the admin listener of a server. setting: "admin"; "none" (or "false"): there shall be none, *out is NULL; NULL: beside the control socket
- * (control: its path, NULL: where that would be) when use_default, which does without if that cannot be had. 0; an errno value, with why (size bytes) for
- * people. */
-int hs_admin_open(struct hs_loop *loop, const char *setting, const char *control, bool use_default, const struct hs_oversight *o, struct hs_admin **out,
-                  char *why, size_t size);
+ * (control: its path, NULL: where that would be) when use_default, which does without if that cannot be had. inherited: where the socket may be that a former process has had
+ * there; NULL: nowhere. 0; an errno value, with why (size bytes) for people. */
+int hs_admin_open(struct hs_loop *loop, const char *setting, const char *control, bool use_default, struct hs_inherited *inherited,
+                  const struct hs_oversight *o, struct hs_admin **out, char *why, size_t size);
 
 #endif

@@ -29,6 +29,7 @@ struct hs_admin_events {
     struct hs_buf sessions; /* the last answer */
     struct hs_times last;   /* as of the last event */
     bool has_last;
+    bool ended; /* no stream is begun any more */
 };
 
 /* --- streams --- */
@@ -40,6 +41,14 @@ drop(struct stream *s)
     s->ev->n--;
     hs_channel_free(s->channel);
     free(s);
+}
+
+static void
+drop_all(struct hs_admin_events *ev)
+{
+    while (!LIST_EMPTY(&ev->streams)) {
+        drop(LIST_FIRST(&ev->streams));
+    }
 }
 
 /* The response is over, for whatever reason. */
@@ -122,9 +131,7 @@ on_tick(void *arg)
     ask(ev);
     if (hs_timer_set(&ev->timer, PERIOD) != 0) {
         hs_log(HS_LOG_ERROR, "admin: out of memory: the streams of events end");
-        while (!LIST_EMPTY(&ev->streams)) {
-            drop(LIST_FIRST(&ev->streams));
-        }
+        drop_all(ev);
     }
 }
 
@@ -154,7 +161,7 @@ hs_admin_events_add(struct hs_admin_events *ev, ec_httpsrv_session *sess)
 {
     static const struct hs_channel_events events = { .closed = on_closed };
 
-    if (ev->n >= HS_ADMIN_STREAMS_MAX) {
+    if (ev->ended || ev->n >= HS_ADMIN_STREAMS_MAX) {
         return EBUSY;
     }
     struct stream *s = calloc(1, sizeof *s);
@@ -181,6 +188,19 @@ hs_admin_events_add(struct hs_admin_events *ev, ec_httpsrv_session *sess)
         ask(ev);
     }
     return err;
+}
+
+void
+hs_admin_events_end(struct hs_admin_events *ev)
+{
+    struct stream *s, *next;
+
+    ev->ended = true;
+    hs_timer_cancel(&ev->timer);
+    for (s = LIST_FIRST(&ev->streams); s != NULL; s = next) { /* each goes when its client has read it */
+        next = LIST_NEXT(s, link);
+        hs_channel_end(s->channel, 0, false);
+    }
 }
 
 /* --- life --- */
@@ -211,9 +231,7 @@ hs_admin_events_free(struct hs_admin_events *ev)
     }
     ev->o->ops->cancel_sessions(ev->o->arg, &ev->query);
     hs_timer_cancel(&ev->timer);
-    while (!LIST_EMPTY(&ev->streams)) {
-        drop(LIST_FIRST(&ev->streams));
-    }
+    drop_all(ev);
     hs_buf_fini(&ev->sessions);
     free(ev);
 }

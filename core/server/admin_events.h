@@ -20,7 +20,9 @@ struct hs_admin_events;
 int hs_admin_events_new(struct hs_loop *loop, const struct hs_oversight *o, struct hs_admin_events **out);
 /* Ends all streams: the sessions end when they have been told. NULL is ignored. */
 void hs_admin_events_free(struct hs_admin_events *ev);
-/* Has a session's response be the stream from now on. 0; EBUSY: there are HS_ADMIN_STREAMS_MAX; ENOMEM; errors of ec_httpsrv_response_io. */
+/* Has a session's response be the stream from now on. 0; EBUSY: there are HS_ADMIN_STREAMS_MAX, or shall be none; ENOMEM; errors of ec_httpsrv_response_io. */
 int hs_admin_events_add(struct hs_admin_events *ev, ec_httpsrv_session *sess);
+/* Ends all streams, and there shall be no more: add gives EBUSY. */
+void hs_admin_events_end(struct hs_admin_events *ev);
 
 #endif

@@ -216,6 +216,7 @@ hs_listen_socket_take(const char *text, int *fds, size_t n, struct hs_listen_soc
         err = ec_sockaddr_format(&a, out->address, sizeof out->address);
         out->tcp = a.sa.sa_family != AF_UNIX;
         out->options.is_unix = !out->tcp;
+        out->options.is_abstract = !out->tcp && a.unixaddr.sun_path[0] == '\0';
     }
     if (err == 0 && out->options.is_unix && !out->options.proxy && out->options.allow.n + out->options.deny.n != 0) {
         err = EPROTOTYPE; /* nobody who comes has an address that they could look at */

@@ -125,13 +125,15 @@ void master_logs_set_level(struct master *m, enum hs_log_level level);
 /* --- master_oversight.c --- */
 /* Needs the page and the loop. 0 or ENOMEM. */
 int master_oversight_new(struct master *m);
-/* Opens the admin listener, after the control socket, beside which it is by default. 0; an errno value, which has been complained about. */
+/* Opens the admin listener, after the control socket, beside which it is by default; at the socket that a predecessor has had there, if there is one. 0; an errno value, which has been complained about. */
 int master_oversight_open(struct master *m);
 /* What the control socket and the admin listener see. */
 const struct hs_oversight *master_oversight(const struct master *m);
 /* Closes the admin listener. ours: its file is removed, as a child must not. */
 void master_oversight_free(struct master *m, bool ours);
-/* Another master takes over: the admin listener is its to open. */
+/* The socket of the admin listener, and the key under which a successor finds it; -1: there is none. Borrowed. */
+int master_oversight_socket(const struct master *m, char *key, size_t size);
+/* Another master takes over: the admin listener is its own now; what it has begun here is finished. */
 void master_oversight_retire(struct master *m);
 /* A worker says what requests are under way. */
 void master_sessions_message(struct slot *s, uint32_t round, struct hs_view text);

@@ -245,7 +245,8 @@ master_oversight_open(struct master *m)
     struct hs_master_oversight *v = m->oversight;
     char why[512];
 
-    int err = hs_admin_open(m->loop, m->settings->admin, control != NULL ? control : m->settings->control, true, &v->o, &v->admin, why, sizeof why);
+    int err = hs_admin_open(m->loop, m->settings->admin, control != NULL ? control : m->settings->control, true,
+                            &m->startup.inherited, &v->o, &v->admin, why, sizeof why);
     if (err != 0) {
         hs_command_complain("%s", why);
     }
@@ -271,8 +272,15 @@ master_oversight_new(struct master *m)
 void
 master_oversight_retire(struct master *m)
 {
-    hs_admin_free(m->oversight->admin, true);
-    m->oversight->admin = NULL;
+    if (m->oversight->admin != NULL) {
+        hs_admin_retire(m->oversight->admin);
+    }
+}
+
+int
+master_oversight_socket(const struct master *m, char *key, size_t size)
+{
+    return m->oversight->admin != NULL ? hs_admin_socket(m->oversight->admin, key, size) : -1;
 }
 
 const struct hs_oversight *

@@ -172,6 +172,10 @@ tell_sockets(struct master *m, struct hs_ipc *ipc)
             err = tell_socket(ipc, key, s->fds[k]);
         }
     }
+    int admin = master_oversight_socket(m, key, sizeof key);
+    if (err == 0 && admin >= 0) {
+        err = tell_socket(ipc, key, admin);
+    }
     if (err == 0 && su->pid_file.path != NULL) {
         hs_upgrade_pid_key(su->pid_file.path, key, sizeof key);
         err = tell_socket(ipc, key, su->pid_file.fd);
@@ -187,9 +191,12 @@ keep_open(int fd)
 
 /* In the child: what the new program is to find open. */
 static bool
-keep_all_open(const struct hs_startup *su, int channel)
+keep_all_open(const struct master *m, int channel)
 {
-    bool well = keep_open(channel) && (su->pid_file.path == NULL || keep_open(su->pid_file.fd));
+    const struct hs_startup *su = &m->startup;
+    char key[4096];
+    int admin = master_oversight_socket(m, key, sizeof key);
+    bool well = keep_open(channel) && (su->pid_file.path == NULL || keep_open(su->pid_file.fd)) && (admin < 0 || keep_open(admin));
 
     for (size_t i = 0; i < su->nsockets; i++) {
         for (size_t k = 0; k < su->sockets[i].lanes; k++) {
@@ -201,7 +208,7 @@ keep_all_open(const struct hs_startup *su, int channel)
 
 /* The child's part: does not return. All signals are blocked, so that none reaches a handler of the master's. */
 static void
-become_successor(struct master *m, int channel, pid_t parent, const sigset_t *mask)
+become_successor(struct master *m, int channel, const sigset_t *mask)
 {
     static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD };
     char variable[64];
@@ -213,9 +220,9 @@ become_successor(struct master *m, int channel, pid_t parent, const sigset_t *ma
     if (sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN) {
         (void)signal(SIGHUP, SIG_DFL);
     }
-    (void)snprintf(variable, sizeof variable, "%d:%ld", channel, (long)parent);
+    (void)snprintf(variable, sizeof variable, "%d:%ld", channel, (long)getpid());
     int err = ENOMEM;
-    if (!keep_all_open(&m->startup, channel)) {
+    if (!keep_all_open(m, channel)) {
         err = errno;
     } else if (setenv(HS_UPGRADE_VARIABLE, variable, 1) == 0 && hs_notify_hand_on() == 0) {
         (void)sigprocmask(SIG_SETMASK, mask, NULL);
@@ -230,7 +237,6 @@ static int
 start_successor(struct master *m, const int ends[2])
 {
     int64_t limit = m->settings->load_timeout > 0 ? 2 * m->settings->load_timeout + GRACE : LONGEST;
-    pid_t self = getpid();
     sigset_t all, before;
 
     int err = hs_timer_set(&m->upgrade.late, limit);
@@ -248,7 +254,7 @@ start_successor(struct master *m, const int ends[2])
     (void)sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        become_successor(m, ends[1], self, &before);
+        become_successor(m, ends[1], &before);
     }
     err = pid < 0 ? errno : 0;
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
@@ -306,8 +312,8 @@ take_over(struct master *m)
         return;
     }
     m->upgrade.joining = false;
+    (void)master_oversight_open(m); /* the predecessor has left it; without it all goes on. Before what nobody has taken is closed */
     hs_startup_take_over(&m->startup, m->settings);
-    (void)master_oversight_open(m); /* the predecessor has left it; without it all goes on */
     hs_notify("READY=1\nMAINPID=%ld\nSTATUS=serves", (long)getpid());
     forget_successor(m);
 }

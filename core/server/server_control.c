@@ -149,7 +149,7 @@ server_control_open(struct httpsrv_server *s)
     int err = hs_server_control_listen(s->loop, c->control, s->default_control, run, s, &s->control, s->error, sizeof s->error);
     if (err == 0 && s->oversight.page != NULL) { /* else the slot is a worker's, whose master has the listener */
         const char *beside = s->control != NULL ? hs_control_path(s->control) : c->control;
-        err = hs_admin_open(s->loop, c->admin, beside, s->default_control, &s->oversight, &s->admin, s->error, sizeof s->error);
+        err = hs_admin_open(s->loop, c->admin, beside, s->default_control, NULL, &s->oversight, &s->admin, s->error, sizeof s->error);
     }
     return err;
 }

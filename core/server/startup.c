@@ -186,12 +186,16 @@ drop_unnamed(struct hs_startup *su)
 
     for (size_t i = 0; i < su->inherited.n; i++) {
         char *key = su->inherited.items[i].key;
-        char *end = strrchr(key, '#');
-        if (su->inherited.items[i].fd < 0 || end == NULL) {
+        bool admin = strncmp(key, "admin:", 6) == 0;
+        char *end = admin ? NULL : strrchr(key, '#');
+        if (su->inherited.items[i].fd < 0 || (end == NULL && !admin)) {
             continue;
         }
-        *end = '\0';
-        hs_log(HS_LOG_NOTICE, "not listening at %s any more", key);
+        if (end != NULL) {
+            *end = '\0';
+        }
+        key += admin ? 6 : 0;
+        hs_log(admin ? HS_LOG_INFO : HS_LOG_NOTICE, "not listening at %s any more", key);
         if (strncmp(key, "unix:/", 6) == 0) {
             hs_unix_adopt(key + 5, &file);
             hs_unix_remove(&file);

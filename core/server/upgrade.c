@@ -22,10 +22,10 @@ find_channel(void)
 {
     const char *text = getenv(HS_UPGRADE_VARIABLE);
     int fd, type = 0;
-    long parent;
+    long whose;
     socklen_t n = sizeof type;
 
-    if (text == NULL || sscanf(text, "%d:%ld", &fd, &parent) != 2 || parent != (long)getppid() || fd < 3) {
+    if (text == NULL || sscanf(text, "%d:%ld", &fd, &whose) != 2 || whose != (long)getpid() || fd < 3) {
         return -1;
     }
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_SEQPACKET || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {

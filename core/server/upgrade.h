@@ -5,7 +5,8 @@
 #include "server/inherited.h"
 #include "server/listen_socket.h"
 
-/* The variable that names the descriptor of the channel and the process at its other end, which must be the parent: "FD:PID". */
+/* The variable that names the descriptor of the channel and the process that it is meant for, as LISTEN_PID does: "FD:PID". Not the one at the other end: that may have died,
+ * and what it has left must be found all the same, or its sockets would stay open with nobody who knows of them. */
 #define HS_UPGRADE_VARIABLE "HTTPSRV_UPGRADE"
 
 /* Reads what the predecessor has left, if there is one, and takes the variable out of the environment. *channel: to it, the caller's; -1: there is none, and

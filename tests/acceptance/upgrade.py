@@ -3,6 +3,7 @@
 timeout: 240"""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -90,9 +91,19 @@ os._exit(3)
 """
 
 
+# A program whose parent dies before it has begun.
+ORPHAN = """
+parent = os.getppid()
+os.kill(parent, signal.SIGKILL)
+while os.getppid() == parent:
+    pass
+os.execv(%r, sys.argv)
+"""
+
+
 def program(work, text):
     with open(work + "/program", "w", encoding="ascii") as f:
-        f.write(f"#!{sys.executable}\nimport os, signal, socket, struct\n{text}")
+        f.write(f"#!{sys.executable}\nimport os, signal, socket, struct, sys\n{text}")
     return work + "/program"
 
 
@@ -157,6 +168,53 @@ def test_what_is_handed_on():
             f.write(f"{server.masters[-1]}\n")  # for the clean-up
 
 
+def admin_clients(server, connect):
+    """A keep-alive connection and a stream of events of the admin listener, and clients that ask for its health."""
+    kept, events = connect(), connect()
+    events.sendall(request("/events", host="localhost"))
+    check("a stream of events", b"data: {" in events.recv(65536))
+    with Clients(connect, kept=0, new=2, path="/health", pause=0.001, host="localhost") as clients:
+        check("a kept connection of the admin listener", ask(kept, "/health", host="localhost")[1] == b"alive\n")
+        well = server.upgrade() and server.upgrade()
+        time.sleep(0.1)
+    got = ask(kept, "/health", host="localhost")
+    check("ruling 23: a request on it is answered still, and it is closed", got is not None and b"Connection: close" in got[0], got)
+    last = b""
+    while (piece := events.recv(65536)) != b"":
+        last = piece
+    check("the stream ends as it should, so that the page asks the new one", last.endswith(b"0\r\n\r\n"), last[-40:])
+    check("two upgrades", well)
+    check("no request to the admin listener fails", clients.failures() == 0 and clients.answered > 50, str(clients))
+    with connect() as s:
+        s.sendall(request("/status", host="localhost"))
+        check("the last one answers", f'"pid":{server.current()},'.encode() in read_answer(s)[1])
+
+
+def test_the_admin_listener():
+    with replaced("--admin", "127.0.0.1:0", workers=1) as server:
+        place_of = re.search(r"admin listener at 127\.0\.0\.1:(\d+)", server.log())
+        slow = server.connect()  # for which the former masters stay
+        slow.sendall(b"GET")
+        admin_clients(server, tcp(int(place_of.group(1))))
+        slow.close()
+    with replaced("--admin", "unix:{work}/sock.admin", workers=1) as server:
+        slow = server.connect()
+        slow.sendall(b"GET")
+        admin_clients(server, lambda: server.connect_unix("sock.admin"))
+        slow.close()
+    with replaced(workers=1) as server:  # beside the control socket, then elsewhere
+        os.chmod(server.work, 0o700)
+        check("an upgrade", server.upgrade())
+        path = server.work + "/control.admin"
+        with server.connect_unix("control.admin") as s:
+            check("the default one", ask(s, "/health", host="localhost")[1] == b"alive\n")
+        server.write("config.lua", f"return {{ admin = 'unix:{server.work}/sother' }}")
+        check("an upgrade to another address", server.upgrade())
+        check("the former one's file is gone", wait_until(lambda: is_closed(path)), path)
+        with server.connect_unix("sother") as s:
+            check("the new one", ask(s, "/health", host="localhost")[1] == b"alive\n")
+
+
 def test_who_waits_is_not_lost():
     # Connections that nobody has accepted yet when the old one stops accepting: its workers stand still.
     with replaced(workers=2) as server:
@@ -216,6 +274,22 @@ def test_failures():
         check("and then it works", server.upgrade())
         with server.connect(port) as s:
             check("the new one serves", ask(s)[1] == b"hello")
+
+
+def test_a_master_that_dies_while_it_is_replaced():
+    with place() as work:
+        server = Replaced(work, "--admin", "unix:{work}/sadmin", workers=2, listen=("127.0.0.1:0", "unix:{work}/socket"))
+        port, workers = server.ports()[0], server.workers()
+        server.replace(program(work, ORPHAN % HTTPSRV))
+        check("the new one takes over all the same", server.upgrade(), server.log()[-600:])
+        server.process.wait()
+        with server.connect(port) as s, server.connect_unix() as local, server.connect_unix("sadmin") as admin:
+            check("at the same sockets", ask(s)[1] == b"hello" and ask(local)[1] == b"hello" and ask(admin, "/ready")[1] == b"ready\n")
+        check("the workers of the first are gone", len(workers) == 2 and wait_until(lambda: not any(map(alive, workers))), workers)
+        server.replace()
+        check("and it can be replaced", server.upgrade())
+        server.stop()
+        check("no socket is left", not [x for x in os.listdir(work) if x.startswith("s")], os.listdir(work))
 
 
 def test_many_sockets():

@@ -177,7 +177,7 @@ sockets_that_were_open_are_taken(void **state)
     assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0); /* as systemd has them */
     assert_int_equal(hs_listen_socket_take("fd:web,probe=77,max-connections=3", fds, 2, &taken), 0);
     assert_string_equal(taken.address, s.address);
-    assert_true(taken.tcp && taken.lanes == 2);
+    assert_true(taken.tcp && taken.lanes == 2 && !taken.options.is_unix && !taken.options.is_abstract);
     assert_int_equal(taken.options.max_connections, 3);
     assert_true((fcntl(taken.fds[0], F_GETFL) & O_NONBLOCK) != 0 && (fcntl(taken.fds[0], F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(option(taken.fds[1], IPPROTO_TCP, TCP_KEEPIDLE), 77);
@@ -202,6 +202,7 @@ allow_and_deny_are_not_for_unix_sockets_that_were_open(void **state)
         assert_int_equal(listen(fds[0], 5), 0);
         assert_int_equal(hs_listen_socket_take(texts[i], fds, 1, &taken), i < 2 ? 0 : EPROTOTYPE);
         if (i < 2) {
+            assert_true(taken.options.is_unix && taken.options.is_abstract); /* the kernel has named it so */
             hs_listen_socket_close(&taken, true);
         }
     }

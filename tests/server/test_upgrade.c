@@ -26,11 +26,11 @@ tell(enum hs_message type, int fd, const char *key)
     assert_int_equal(hs_ipc_write(ends[0], type, (uint32_t)fd, hs_view_of(key)), 0);
 }
 
-/* In a child: what it finds, 100 plus the error. parent: what the variable says; 0: the truth. */
+/* In a child: what it finds, 100 plus the error. whose: what the variable says; 0: the truth. */
 static int
-as_successor(long parent, int (*look)(struct hs_inherited *list, int channel))
+as_successor(long whose, int (*look)(struct hs_inherited *list, int channel))
 {
-    pid_t self = getpid(), child = fork();
+    pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         struct hs_inherited list = { NULL, 0 };
@@ -38,7 +38,7 @@ as_successor(long parent, int (*look)(struct hs_inherited *list, int channel))
         int channel = 77;
         (void)close(ends[0]);
         (void)fcntl(ends[1], F_SETFD, 0);
-        (void)snprintf(variable, sizeof variable, "%d:%ld", ends[1], parent != 0 ? parent : (long)self);
+        (void)snprintf(variable, sizeof variable, "%d:%ld", ends[1], whose != 0 ? whose : (long)getpid());
         (void)setenv(HS_UPGRADE_VARIABLE, variable, 1);
         int err = hs_upgrade_begin(&list, &channel);
         int status = getenv(HS_UPGRADE_VARIABLE) != NULL ? 90 : err != 0 ? 100 + err : look(&list, channel);
@@ -79,6 +79,23 @@ a_successor_finds_what_was_left(void **state)
     (void)close(b);
 }
 
+/* It dies between its fork(2) and our first look. */
+static void
+a_predecessor_need_not_live_that_long(void **state)
+{
+    (void)state;
+    assert_int_equal(hs_ipc_pair(ends), 0);
+    int a = open("/dev/null", O_RDONLY), b = open("/dev/null", O_RDONLY);
+    tell(HS_MESSAGE_SOCKET, a, "127.0.0.1:80#0");
+    tell(HS_MESSAGE_SOCKET, b, "pid:/run/x");
+    tell(HS_MESSAGE_SOCKETS_END, 0, "");
+    (void)close(ends[0]);
+    ends[0] = open("/dev/null", O_RDONLY); /* as_successor closes it */
+    assert_int_equal(as_successor(0, has_all), 12); /* all but somebody to tell */
+    (void)close(a);
+    (void)close(b);
+}
+
 static int
 has_none(struct hs_inherited *list, int channel)
 {
@@ -90,13 +107,13 @@ what_is_meant_for_another_process_is_left(void **state)
 {
     (void)state;
     assert_int_equal(hs_ipc_pair(ends), 0);
-    assert_int_equal(as_successor(1, has_none), 1);
+    assert_int_equal(as_successor((long)getpid(), has_none), 1);
     struct hs_inherited list = { NULL, 0 };
     int channel;
     static const char *const bad[] = { "", "x", "3", "0:1", "-1:1", NULL };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[64];
-        (void)snprintf(text, sizeof text, "%s%ld", bad[i] != NULL ? bad[i] : "9999:", (long)getppid());
+        (void)snprintf(text, sizeof text, "%s%ld", bad[i] != NULL ? bad[i] : "9999:", (long)getpid());
         assert_int_equal(setenv(HS_UPGRADE_VARIABLE, text, 1), 0);
         assert_int_equal(hs_upgrade_begin(&list, &channel), 0);
         assert_int_equal(channel, -1);
@@ -142,6 +159,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_successor_finds_what_was_left),
+        cmocka_unit_test(a_predecessor_need_not_live_that_long),
         cmocka_unit_test(what_is_meant_for_another_process_is_left),
         cmocka_unit_test(nonsense_and_silence_are_errors),
         cmocka_unit_test(sockets_of_one_address_have_keys_of_their_own),

@@ -8,9 +8,9 @@ from serving import ask
 
 
 class Clients:
-    def __init__(self, connect, kept=8, new=4, path="/hello", pause=0.002, pause_new=None, body=None):
+    def __init__(self, connect, kept=8, new=4, path="/hello", pause=0.002, pause_new=None, body=None, host="x"):
         """connect() makes a connection; kept and new ones pause after each answer; body is what an answer has to hold, when that matters."""
-        self.connect, self.path, self.body = connect, path, body
+        self.connect, self.path, self.body, self.host = connect, path, body, host
         self.pause, self.pause_new = pause, pause if pause_new is None else pause_new
         self.stop = threading.Event()
         self.answered = self.lost = self.refused = self.closed = self.wrong = 0
@@ -28,7 +28,7 @@ class Clients:
     def one(self, s, kind):
         """Whether the connection may be used again."""
         try:
-            got = ask(s, self.path)
+            got = ask(s, self.path, host=self.host)
         except OSError as e:
             self.count("lost", (kind, e))
             return False

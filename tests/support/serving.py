@@ -155,8 +155,8 @@ def serving(*options, status=0, kind=Server, **more):
                 check("the server ends in order", False, f"status {got}")
 
 
-def request(path="/hello", fields=""):
-    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()
+def request(path="/hello", fields="", host="x"):
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
 
 
 def read_answer(s):
@@ -179,8 +179,8 @@ def read_answer(s):
     return head, body
 
 
-def ask(s, path="/hello", fields=""):
-    s.sendall(request(path, fields))
+def ask(s, path="/hello", fields="", host="x"):
+    s.sendall(request(path, fields, host))
     return read_answer(s)
 
 
