@@ -279,19 +279,26 @@ reap(struct master *m)
     master_upgrade_reap(m);
 }
 
+int64_t
+master_still(const struct master *m, const struct hs_page_slot *p)
+{
+    int64_t limit = m->settings->watchdog + m->settings->watchdog / 4 + HS_SEC; /* a worker that can says first what it does */
+    int64_t still = hs_page_now() - atomic_load(&p->beat);
+
+    return m->settings->watchdog > 0 && still > limit ? still : 0;
+}
+
 /* Workers whose loop has stood still for too long, and have not ended by themselves; and those that do not end when told to. */
 static void
 on_look(void *arg)
 {
     struct master *m = arg;
-    int64_t now = hs_page_now();
-    int64_t limit = m->settings->watchdog + m->settings->watchdog / 4 + HS_SEC;
 
     reap(m); /* signals may be merged */
-    for (size_t i = 0; i < m->nslots && m->settings->watchdog > 0; i++) {
+    for (size_t i = 0; i < m->nslots; i++) {
         struct hs_page_slot *p = hs_page_slot(m->page, i);
-        int64_t still = now - atomic_load(&p->beat);
-        if (m->slots[i].pid != 0 && atomic_load(&p->state) != HS_WORKER_STARTING && still > limit) {
+        int64_t still = master_still(m, p);
+        if (m->slots[i].pid != 0 && atomic_load(&p->state) != HS_WORKER_STARTING && still != 0) {
             hs_log(HS_LOG_ERROR, "worker %zu (%d) has not come round its loop for %.1f s: it is killed", i, (int)m->slots[i].pid, (double)still / 1e9);
             (void)kill(m->slots[i].pid, SIGKILL);
         }

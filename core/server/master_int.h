@@ -96,6 +96,8 @@ struct master {
 int master_leave(struct master *m);
 /* TERM has come, or the like: finish what runs, then end. */
 void master_drain(struct master *m);
+/* For how long the loop of a worker that counts there has not come round, when that is longer than the watchdog allows; else 0. ns. */
+int64_t master_still(const struct master *m, const struct hs_page_slot *p);
 /* A message without text to a worker that is there. */
 void master_tell(struct slot *s, enum hs_message type);
 
@@ -108,7 +110,7 @@ void master_replace_worn(struct master *m);
 size_t master_leaving(const struct master *m);
 /* Has those that are leaving end at once. */
 void master_replace_stop(struct master *m);
-/* Kills those that do not end; all: those whose time is not over, too. */
+/* Kills those that do not end, or whose loop stands still; all: those whose time is not over, too. */
 void master_replace_kill(struct master *m, bool all);
 /* Waits for those that have ended. */
 void master_replace_reap(struct master *m);

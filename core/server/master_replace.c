@@ -81,6 +81,7 @@ master_replace(struct slot *s)
         return;
     }
     hs_log(HS_LOG_NOTICE, "worker %zu (%d) finishes what it has; another takes its place", s->index, (int)s->pid);
+    atomic_store(&hs_page_leaving_slot(m->page, s->index)->beat, hs_page_now()); /* it beats there when it has been told */
     master_tell(s, HS_MESSAGE_LEAVE);
     *l = (struct leaver){ .m = m, .index = s->index, .row = s->row, .pid = s->pid, .ipc = s->ipc,
                           .kill_at = hs_loop_now(m->loop) + m->settings->drain_timeout + GRACE };
@@ -137,7 +138,12 @@ master_replace_kill(struct master *m, bool all)
     struct leaver *l;
 
     LIST_FOREACH (l, &m->leavers, link) {
-        if (all || hs_loop_now(m->loop) >= l->kill_at) {
+        int64_t still = master_still(m, hs_page_leaving_slot(m->page, l->index));
+        if (still != 0 && !all) {
+            hs_log(HS_LOG_ERROR, "process %d, which was worker %zu, has not come round its loop for %.1f s: it is killed", (int)l->pid, l->index,
+                   (double)still / 1e9);
+            (void)kill(l->pid, SIGKILL);
+        } else if (all || hs_loop_now(m->loop) >= l->kill_at) {
             hs_log(HS_LOG_ERROR, "process %d, which was worker %zu, does not end: it is killed", (int)l->pid, l->index);
             (void)kill(l->pid, SIGKILL);
         }

@@ -29,6 +29,8 @@ httpsrv.register("GET", "/waited", function() httpsrv.sleep(0.05) compiled() end
 httpsrv.register("GET", "/execute", function() os.execute("sleep 8") end)
 httpsrv.register("GET", "/pattern", function() return (("a"):rep(5000)):find((".-"):rep(6) .. "b") end)
 httpsrv.register("GET", "/short", function(sess) os.execute("sleep 2") sess:response_append("went on") end)
+httpsrv.register("GET", "/later", function() httpsrv.sleep(2) compiled() end)
+httpsrv.register("GET", "/eat", function() local t = {} for i = 1, math.huge do t[i] = { i } end end)
 httpsrv.register("GET", "/hello", function(sess) sess:response_append("hello") end)
 httpsrv.register("GET", "/old", function(sess)
   sess:response_flush()
@@ -51,8 +53,8 @@ KINDS = [
 class Stalling(Server):
     timeout = 30
 
-    def __init__(self, work, workers):
-        super().__init__(work, "--watchdog", "1s", script=SCRIPT, workers=workers)
+    def __init__(self, work, workers, *options):
+        super().__init__(work, "--watchdog", "1s", *options, script=SCRIPT, workers=workers)
 
     def begin(self, path):
         s = self.connect()
@@ -114,6 +116,22 @@ def with_workers():
         check("the server stops", server.stop() == 0)
 
 
+def while_it_leaves():
+    """A worker that has been replaced, and finishes what it has, is watched as any."""
+    with place() as work:
+        server = Stalling(work, 1, "--memory-limit", "48M", "--drain-timeout", "60s")
+        leaver = server.workers()[0]
+        stalled = server.begin("/later")
+        got = server.get("/eat")
+        check("one whose memory is used up leaves", " 500 " in got and wait_until(lambda: "another takes its place" in server.log()), server.log())
+        check("and comes to a stand: it is killed", wait_until(lambda: leaver not in server.workers(), 30), server.log())
+        check("the log says what it ran, and why", said(server.log(), [rf"a handler of GET /later \(registered at .*a\.lua:\d+\)", r"a\.lua:3: in compiled",
+              rf"process {leaver}, which was worker 0, has not come round its loop for [0-9.]+ s: it is killed"]), server.log())
+        check("only it", server.log().count("it is killed") == 1 and server.get("/hello").endswith("hello"), server.log())
+        stalled.close()
+        check("the server stops", server.stop() == 0)
+
+
 def alone():
     with place() as work:
         server = Stalling(work, 0)
@@ -126,5 +144,6 @@ def alone():
 
 
 with_workers()
+while_it_leaves()
 alone()
 finish()
