@@ -4,6 +4,7 @@
 #include "server/config_file.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
@@ -11,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 
 enum {
     FILE_MAX = 16 * 1024 * 1024,
@@ -59,6 +62,27 @@ tell(struct reading *r, int line, const char *fmt, ...)
     r->problem(r->arg, message);
 }
 
+static bool
+is_others(const struct stat *st)
+{
+    return st->st_uid != 0 || (st->st_mode & S_IWOTH) != 0 || ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0);
+}
+
+/* What root reads here runs as root, before it has become another user: whoever can write it, or put another file in its place, is root. */
+static void
+warn_of_others(const char *path, int fd)
+{
+    char *copy = strdup(path);
+    struct stat st;
+
+    if (geteuid() == 0 && fstat(fd, &st) == 0 && is_others(&st)) {
+        hs_log(HS_LOG_WARN, "%s runs as root, and others than root can write to it", path);
+    } else if (geteuid() == 0 && copy != NULL && stat(dirname(copy), &st) == 0 && is_others(&st) && ((st.st_mode & S_ISVTX) == 0 || st.st_uid != 0)) {
+        hs_log(HS_LOG_WARN, "%s runs as root, and others than root can write to its directory", path);
+    }
+    free(copy);
+}
+
 /* Reads the file into the buffer. 0, ENOENT or another errno of open(2) and read(2), EFBIG, ENOMEM. */
 static int
 read_source(const char *path, struct hs_buf *b)
@@ -69,6 +93,7 @@ read_source(const char *path, struct hs_buf *b)
     if (f == NULL) {
         return errno;
     }
+    warn_of_others(path, fileno(f));
     while (err == 0) {
         err = hs_buf_reserve(b, 4096);
         size_t n = err == 0 ? fread(b->p + b->len, 1, 4096, f) : 0;

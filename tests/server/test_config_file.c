@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "alloc_fail.h"
+#include "base/log.h"
 #include "io/loop.h"
 
 static char dir[] = "/tmp/test_config_XXXXXX";
@@ -265,6 +266,53 @@ threat_38_each_allocation_fails_once(void **state)
     hs_settings_fini(&settings);
 }
 
+static char warned[4096];
+
+static void
+keep_warning(enum hs_log_level level, const char *line, void *arg)
+{
+    (void)level;
+    (void)arg;
+    (void)snprintf(warned, sizeof warned, "%s", line);
+}
+
+/* Whether root is warned of a file, and a directory, with such owners and modes. */
+static bool
+is_warned_of(uid_t owner, mode_t mode, uid_t dir_owner, mode_t dir_mode)
+{
+    warned[0] = '\0';
+    assert_int_equal(read_text("return {}"), 0);
+    assert_int_equal(chown(path, owner, owner), 0);
+    assert_int_equal(chmod(path, mode), 0);
+    assert_int_equal(chown(dir, dir_owner, dir_owner), 0);
+    assert_int_equal(chmod(dir, dir_mode), 0);
+    hs_log_set_sink(keep_warning, NULL);
+    assert_int_equal(hs_config_file_read(&settings, path, 1, note, (void *)(uintptr_t) "arg"), 0);
+    hs_log_set_sink(NULL, NULL);
+    assert_int_equal(chown(dir, geteuid(), getegid()), 0);
+    assert_int_equal(chmod(dir, 0700), 0);
+    (void)unlink(path);
+    return strstr(warned, "others than root can write to") != NULL;
+}
+
+/* Who can write it can do what root can. */
+static void
+root_is_warned_of_what_others_can_write(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) { /* it is no more than the one who has started it */
+        assert_false(is_warned_of(geteuid(), 0666, geteuid(), 0777));
+        return;
+    }
+    assert_false(is_warned_of(0, 0644, 0, 0755));
+    assert_false(is_warned_of(0, 0664, 0, 0775)); /* root's group */
+    assert_true(is_warned_of(0, 0646, 0, 0755));
+    assert_true(is_warned_of(1000, 0644, 0, 0755));
+    assert_true(is_warned_of(0, 0644, 1000, 0755));
+    assert_true(is_warned_of(0, 0644, 0, 0757));
+    assert_false(is_warned_of(0, 0644, 0, 01777)); /* nobody can put another in the place of root's there */
+}
+
 int
 main(void)
 {
@@ -280,6 +328,7 @@ main(void)
         cmocka_unit_test(threat_35_a_file_without_an_end_is_ended),
         cmocka_unit_test(files_that_cannot_be_read),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
+        cmocka_unit_test(root_is_warned_of_what_others_can_write),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
