@@ -4,7 +4,8 @@
  *                     `--fails: logged       `--one cannot--> (abandon) NONE
  *
  * The trial keeps what crashes, hangs or eats memory while it loads away from the workers; it also writes the log of what is wrong, once. A worker
- * that dies meanwhile is replaced by one that loads the new scripts anyway, so it is not waited for. */
+ * that dies meanwhile is replaced by one that loads the new scripts anyway, so it is not waited for; one that was forked before that is, though it
+ * may not serve yet. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,6 +65,17 @@ tell_all(struct master *m, enum hs_message type)
 
 /* --- every worker --- */
 
+/* Workers that could not begin wait for their next chance: with scripts that load it is there. */
+static void
+encourage(struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        if (hs_timer_pending(&m->slots[i].again)) {
+            (void)hs_timer_set(&m->slots[i].again, 0); /* it is pending: cannot fail */
+        }
+    }
+}
+
 static bool
 is_waited_for(const struct master *m)
 {
@@ -87,6 +99,7 @@ decide(struct master *m)
     } else {
         hs_log(HS_LOG_NOTICE, "reloaded %s in all workers", m->path);
         tell_all(m, HS_MESSAGE_COMMIT);
+        encourage(m);
     }
     finish(m, !m->reload.failed);
 }
@@ -98,10 +111,8 @@ prepare(struct master *m)
     m->reload.failed = false;
     for (size_t i = 0; i < m->nslots; i++) {
         struct slot *s = &m->slots[i];
-        s->asked = s->ready && s->ipc != NULL; /* others load what is there now as they start */
-        if (s->asked) {
-            master_tell(s, HS_MESSAGE_PREPARE);
-        }
+        s->asked = s->ipc != NULL; /* one that still begins may have read the former scripts: it loads again when it serves */
+        master_tell(s, HS_MESSAGE_PREPARE);
     }
     decide(m);
 }
@@ -115,7 +126,7 @@ master_reload_answer(struct slot *s, bool prepared, const struct hs_view *why)
         return;
     }
     s->asked = false;
-    if (!prepared && why != NULL) {
+    if (!prepared && why != NULL && s->ready) { /* one that never came to serve ends anyway */
         hs_log(HS_LOG_ERROR, "worker %zu cannot reload: %.*s", s->index, (int)why->n, why->p);
         m->reload.failed = true;
     }
@@ -219,7 +230,8 @@ master_reload_begin(struct master *m)
     if (r->wanted) {
         return;
     }
-    int64_t limit = m->settings->load_timeout > 0 ? 2 * m->settings->load_timeout + GRACE : 0; /* once on trial, once for all */
+    /* On trial, by a worker that begins, and then by all. */
+    int64_t limit = m->settings->load_timeout > 0 ? 3 * m->settings->load_timeout + GRACE : 0;
     if (limit != 0 && hs_timer_set(&r->late, limit) != 0) {
         hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was: %s", strerror(ENOMEM));
         answer(m, false);

@@ -4,7 +4,9 @@ import socket
 import threading
 import time
 
-from serving import ask
+from serving import ask, unchunked
+
+PROMPT = 2  # seconds
 
 
 class Clients:
@@ -84,6 +86,57 @@ class Clients:
 
     def __str__(self):
         return f"{self.answered} answered, {self.lost} lost, {self.refused} refused, {self.closed} closed, {self.wrong} wrong {self.why}"
+
+
+class Watched(Clients):
+    """Clients that know which worker they are with: answers begin with its process, and a blank if more follows."""
+
+    def __init__(self, connect, **more):
+        super().__init__(connect, **more)
+        self.killed = {}  # when, by process
+        self.losses = []  # (worker, or None when it had not answered yet; when it was made; when it was lost)
+        self.mine = threading.local()  # of this thread's connection: when it was made, the words of its last answer
+        self.workers = set()
+
+    def one(self, s, kind):
+        began = time.monotonic()
+        try:
+            got = ask(s, self.path)
+        except OSError:
+            got = None
+        before = self.mine.before
+        if got is None:
+            with self.lock:
+                self.losses.append((int(before[0]) if before else None, self.mine.made, time.monotonic()))
+            self.count("lost", (kind, before))
+            return False
+        words = unchunked(got).split()
+        why = self.fault(got[0], words, before, began)
+        self.count("wrong" if why else "answered", why)
+        if not why:
+            with self.lock:
+                self.workers.add(int(words[0]))
+        self.mine.before = None if why else words
+        if b"connection: close" in got[0].lower():
+            self.count("closed")
+            return False
+        return True
+
+    def fault(self, head, words, before, _began):
+        """What is wrong with an answer, or None."""
+        if not head.startswith(b"HTTP/1.1 200 ") or not words or not words[0].isdigit():
+            return head[:60], words
+        return ("another worker", before, words) if before and before[0] != words[0] else None
+
+    def make(self):
+        self.mine.made, self.mine.before = time.monotonic(), None
+        return super().make()
+
+    def unexplained(self):
+        """Losses that no kill accounts for: of a connection whose worker is known, that worker's; of another one, any since it was made. A loss shows at
+        once: what hangs is none."""
+        return [(worker, since, when) for worker, since, when in self.losses
+                if not any(worker == pid or (worker is None and since <= killed) for pid, killed in self.killed.items() if killed <= when < killed + PROMPT)]
 
 
 def tcp(port, timeout=20):

@@ -179,6 +179,18 @@ def read_answer(s):
     return head, body
 
 
+def unchunked(answer):
+    """The content of a response, whichever way it was framed."""
+    head, body = answer
+    if b"transfer-encoding: chunked" not in head.lower():
+        return body
+    out = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        out, body = out + body[:int(size, 16)], body[int(size, 16) + 2:]
+    return out
+
+
 def ask(s, path="/hello", fields="", host="x"):
     s.sendall(request(path, fields, host))
     return read_answer(s)
