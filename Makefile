@@ -8,7 +8,7 @@
 #   make fuzz        libFuzzer for FUZZ_SECONDS (60) on each target
 #   make test-api    shows that each public function is proved by the tests named in docs/api.md
 #   make docs        the reference as a site: build/docs/index.html
-#   make soak MINUTES=10      reloads under mixed load: memory, descriptors, Lua states level
+#   make soak MINUTES=10      reloads under mixed load, then killed workers: memory, descriptors, Lua states level
 #   make lint bench deps run install clean
 #
 # Variables: BUILD=build, CC=gcc or clang, CFLAGS, LUAJIT=luajit (the name for pkg-config), V=1 to
@@ -300,7 +300,7 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz fuzzers
 	$(Q)BUILD='$(BUILD)' FUZZ_SECONDS='$(FUZZ_SECONDS)' sh tests/fuzz/run
 
-# The mixed load of tests/threats/45_soak.py for MINUTES (10).
+# The mixed load of tests/threats/45_soak.py, reloads for MINUTES (10) and killed workers for a fifth of that.
 soak: release
 	$(Q)HTTPSRV='$(abspath $(BUILD))/release/httpsrv' MINUTES='$(or $(MINUTES),10)' tests/threats/45_soak.py
 
