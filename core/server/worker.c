@@ -162,6 +162,7 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         httpsrv_server_stop(w->server, 1);
         break;
     case HS_MESSAGE_PREPARE:
+        hs_server_decide_reload(w->server, false); /* one that is held was given up before this worker had loaded it */
         if (httpsrv_server_reload(w->server) != 0) {
             tell(w, HS_MESSAGE_UNPREPARED, httpsrv_server_error(w->server));
         }

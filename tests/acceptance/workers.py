@@ -119,6 +119,25 @@ def test_reload():
         check("threat 42: the trial says what is wrong", "a.lua:1:" in server.log())
 
 
+def test_a_reload_that_a_worker_misses():
+    with serving_workers("--load-timeout", "1", "--watchdog", "60") as server:
+        late = server.workers()[0]
+        os.kill(late, signal.SIGSTOP)
+        server.write("a.lua", SCRIPT % 2)
+        check("a reload that a worker does not answer fails", server.ctl("reload").returncode == 1 and "a worker does not answer" in server.log(), server.log())
+        os.kill(late, signal.SIGCONT)
+        with server.connect() as s:
+            check("and nothing has changed", ask(s)[1] == b"hello 1")
+        time.sleep(0.5)
+        server.write("a.lua", SCRIPT % 3)
+        check("the next one is for all again", server.ctl("reload").returncode == 0 and late in server.workers(), server.log())
+        said = set()
+        for _ in range(50):
+            with server.connect() as s:
+                said.add(ask(s)[1])
+        check("and serves", said == {b"hello 3"}, said)
+
+
 def test_drain():
     with serving_workers("--drain-timeout", "20") as server:
         idle, slow = server.connect(), server.connect()

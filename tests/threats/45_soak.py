@@ -222,7 +222,7 @@ def settled(server, reloads):
 
 def pour(connect, n=150):
     """More at once than there will ever be again, so that what is kept for the next time (free lists, threads of pools) is there."""
-    for path in ("/poll", "/hello", "/pool", "/live"):
+    for path in ("/poll", "/stream", "/hello", "/pool", "/live"):
         crowd = [connect() for _ in range(n if path != "/pool" else 16)]
         for s in crowd:
             s.sendall(request(path))
@@ -245,7 +245,7 @@ def check_calm(what, server, reloads, left, workers):
 def check_level(what, early, late):
     for pid, (fds, memory) in late.items():
         if pid in early:
-            check(f"{what}: descriptors of {pid} are level", fds <= early[pid][0], (early[pid], fds))
+            check(f"{what}: descriptors of {pid} are level", fds <= early[pid][0], f"{early[pid][0]}, {fds}")
             before, now = (sum(m.values()) for m in (early[pid][1], memory))
             check(f"{what}: memory of {pid} is within 5%", now <= before * SLACK,
                   f"{before} KiB, {now} KiB; more of {memory - early[pid][1]}, less of {early[pid][1] - memory}")
