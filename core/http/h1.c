@@ -507,6 +507,26 @@ hs_h1_accept(struct hs_h1 *h, struct hs_transport *t)
 
 /* --- all connections --- */
 
+static void
+set_limits(struct hs_h1 *h, const struct hs_h1_limits *limits)
+{
+    h->limits = *limits;
+    if (h->limits.head.head_size > H1_SCRATCH - H1_READ_MAX) {
+        h->limits.head.head_size = H1_SCRATCH - H1_READ_MAX;
+    }
+}
+
+void
+hs_h1_set_limits(struct hs_h1 *h, const struct hs_h1_limits *limits)
+{
+    set_limits(h, limits);
+    hs_timeq_set_duration(&h->head_q, limits->head_timeout);
+    hs_timeq_set_duration(&h->idle_q, limits->idle_timeout);
+    hs_timeq_set_duration(&h->body_q, limits->body_window);
+    hs_timeq_set_duration(&h->linger_q, limits->linger_timeout);
+    hs_timeq_set_duration(&h->write_q, limits->write_timeout);
+}
+
 int
 hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct hs_stream_user *user, void *arg, struct hs_h1 **out)
 {
@@ -525,10 +545,7 @@ hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct 
     }
     memset(h->scratch + H1_SCRATCH, 0, H1_PAD);
     h->loop = loop;
-    h->limits = *limits;
-    if (h->limits.head.head_size > H1_SCRATCH - H1_READ_MAX) {
-        h->limits.head.head_size = H1_SCRATCH - H1_READ_MAX;
-    }
+    set_limits(h, limits);
     h->user = user;
     h->arg = arg;
     TAILQ_INIT(&h->conns);

@@ -45,6 +45,8 @@ struct hs_h1_refused {
 void hs_h1_limits_default(struct hs_h1_limits *l);
 /* 0, ENOMEM. user and its arg live as long. */
 int hs_h1_new(struct hs_loop *loop, const struct hs_h1_limits *limits, const struct hs_stream_user *user, void *arg, struct hs_h1 **out);
+/* Other limits from now on, for the connections that are there too. */
+void hs_h1_set_limits(struct hs_h1 *h, const struct hs_h1_limits *limits);
 /* All connections must have ended (hs_h1_close_all). */
 void hs_h1_free(struct hs_h1 *h);
 /* Takes the transport over and starts to read; on ENOMEM it is closed. */

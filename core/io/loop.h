@@ -99,6 +99,8 @@ struct hs_timeq {
 /* duration in nanoseconds, 0: entries never expire. The queue is registered with the loop until fini (which asserts that it is empty). */
 void hs_timeq_init(struct hs_timeq *q, struct hs_loop *loop, int64_t duration, void (*expired)(struct hs_timeq_entry *));
 void hs_timeq_fini(struct hs_timeq *q);
+/* Another duration from now on, also for the entries that are there. */
+void hs_timeq_set_duration(struct hs_timeq *q, int64_t duration);
 /* Enters the entry, or moves it to the tail with a fresh stamp. */
 void hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e);
 /* As touch, as of an earlier loop time (not 0): an entry whose time began before it could be entered. Costs a step for each that was touched since then. */

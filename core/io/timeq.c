@@ -111,6 +111,15 @@ hs_timeq_fini(struct hs_timeq *q)
 }
 
 void
+hs_timeq_set_duration(struct hs_timeq *q, int64_t duration)
+{
+    q->duration = duration;
+    if (duration > 0 && !TAILQ_EMPTY(&q->list) && !hs_timer_pending(&q->loop->tick)) {
+        arm(q->loop);
+    }
+}
+
+void
 hs_timeq_touch(struct hs_timeq *q, struct hs_timeq_entry *e)
 {
     if (e->stamp != 0) {

@@ -22,10 +22,20 @@ enum { CHUNK = 64 * 1024, CHUNKS_MAX = 16 };
 #define TELL_EVERY (60 * HS_SEC)
 #define LAST_WAIT 1000 /* ms */
 
+/* Another place to write to. */
+struct hs_access_change {
+    struct hs_log_output output;
+    struct hs_log_target target;
+    char *path; /* of the target */
+    enum hs_access_format format;
+    struct chunk *mark; /* stands in the queue where the lines that go there begin */
+};
+
 struct chunk {
     STAILQ_ENTRY(chunk) link;
+    struct hs_access_change *change; /* NULL but in a mark, which has no lines */
     size_t len, at; /* at: written up to here */
-    char data[CHUNK];
+    char data[];
 };
 STAILQ_HEAD(chunks, chunk);
 
@@ -87,22 +97,51 @@ tell(struct hs_access_log *log, int err)
 
 /* --- the job --- */
 
+/* What comes behind the mark goes elsewhere. */
+static void
+pass_mark(struct hs_access_log *log, struct chunk *mark)
+{
+    hs_log_output_fini(&log->output);
+    log->output = mark->change->output;
+    free(mark->change);
+    mark->change = NULL;
+}
+
+/* The first mark from c on that has not been passed; NULL: there is none. */
+static struct chunk *
+next_mark(struct chunk *c)
+{
+    while (c != NULL && c->change == NULL) {
+        c = STAILQ_NEXT(c, link);
+    }
+    return c;
+}
+
 static void
 run(struct hs_job *job)
 {
     struct hs_access_log *log = (struct hs_access_log *)(void *)((char *)job - offsetof(struct hs_access_log, job));
-    struct chunk *c;
+    struct chunk *c = STAILQ_FIRST(&log->taken);
 
     if (log->switch_to >= 0) {
         hs_log_output_replace(&log->output, log->switch_to);
         log->switch_to = -1;
     }
     log->err = 0;
-    STAILQ_FOREACH (c, &log->taken, link) {
+    while (c != NULL) {
+        if (c->change != NULL) {
+            pass_mark(log, c);
+        }
         log->err = hs_log_output_write(&log->output, (struct hs_view){ c->data, c->len }, &c->at, LOG_INFO);
-        if (log->err != 0) {
+        if (log->err == 0) {
+            c = STAILQ_NEXT(c, link);
+            continue;
+        }
+        struct chunk *mark = next_mark(c);
+        if (mark == NULL) {
             return;
         }
+        pass_mark(log, mark); /* and once more */
     }
 }
 
@@ -110,6 +149,10 @@ static void
 free_chunk(struct hs_access_log *log, struct chunk *c)
 {
     log->nchunks--;
+    if (c->change != NULL) {
+        hs_log_output_fini(&c->change->output);
+        free(c->change);
+    }
     free(c);
 }
 
@@ -202,10 +245,11 @@ prepare_chunk(struct hs_access_log *log)
         c = NULL;
     }
     if (c == NULL) {
-        c = log->nchunks < CHUNKS_MAX ? malloc(sizeof *c) : NULL;
+        c = log->nchunks < CHUNKS_MAX ? malloc(sizeof *c + CHUNK) : NULL;
         if (c == NULL) {
             return NULL;
         }
+        c->change = NULL;
         c->len = c->at = 0;
         log->nchunks++;
         log->filling = c;
@@ -241,12 +285,73 @@ hs_access_log_flush(struct hs_access_log *log)
 void
 hs_access_log_switch(struct hs_access_log *log, int fd)
 {
+    struct chunk *mark = next_mark(STAILQ_FIRST(&log->waiting));
+
+    if (mark != NULL) { /* the log goes elsewhere, and that is what has been opened anew */
+        for (struct chunk *m = mark; m != NULL; m = next_mark(STAILQ_NEXT(m, link))) {
+            mark = m;
+        }
+        hs_log_output_replace(&mark->change->output, fd);
+        return;
+    }
     if (log->next_fd >= 0) {
         (void)close(log->next_fd); /* nobody has begun to use it */
     }
     log->next_fd = fd;
     hs_timer_cancel(&log->retry); /* what was wrong with the former need not be wrong with this one */
     on_flush(log);
+}
+
+int
+hs_access_change_new(const struct hs_access_log_options *options, int fd, struct hs_access_change **out)
+{
+    struct hs_access_change *c = calloc(1, sizeof *c);
+    struct chunk *mark = calloc(1, sizeof *mark);
+    char *path = options->target.path != NULL ? strdup(options->target.path) : NULL;
+
+    if (c == NULL || mark == NULL || (path == NULL && options->target.path != NULL)) {
+        free(c);
+        free(mark);
+        free(path);
+        return ENOMEM;
+    }
+    *c = (struct hs_access_change){ .target = options->target, .path = path, .format = options->format, .mark = mark };
+    c->target.path = path;
+    hs_log_output_init(&c->output, &c->target, fd, options->syslog_path);
+    *out = c;
+    return 0;
+}
+
+void
+hs_access_change_free(struct hs_access_change *c)
+{
+    if (c != NULL) {
+        hs_log_output_fini(&c->output);
+        free(c->mark);
+        free(c->path);
+        free(c);
+    }
+}
+
+void
+hs_access_log_apply(struct hs_access_log *log, struct hs_access_change *c)
+{
+    struct chunk *mark = c->mark;
+
+    queue_filling(log);
+    if (log->next_fd >= 0) { /* for the place that is left */
+        (void)close(log->next_fd);
+        log->next_fd = -1;
+    }
+    free(log->path);
+    log->path = c->path;
+    log->target = c->target;
+    log->format = c->format;
+    mark->change = c;
+    log->nchunks++;
+    STAILQ_INSERT_TAIL(&log->waiting, mark, link);
+    hs_timer_cancel(&log->retry); /* as in hs_access_log_switch */
+    hand_over(log);
 }
 
 int

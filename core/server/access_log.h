@@ -11,6 +11,7 @@
 #include "server/log_target.h"
 
 struct hs_access_log;
+struct hs_access_change;
 
 struct hs_access_log_options {
     struct hs_log_target target; /* not NONE; its path is copied */
@@ -31,6 +32,14 @@ int hs_access_log_new(struct hs_loop *loop, const struct hs_access_log_options *
 void hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, struct hs_view client, struct hs_view request_id);
 /* What comes from now on, and maybe some of what came before, goes to fd, which is taken over. */
 void hs_access_log_switch(struct hs_access_log *log, int fd);
+/* Makes ready to write elsewhere, in another format or not at all: fd as for hs_access_log_new, taken over when it succeeds; the target may be NONE, with
+ * -1. 0; ENOMEM. */
+int hs_access_change_new(const struct hs_access_log_options *options, int fd, struct hs_access_change **out);
+/* It is not to be; closes its fd. NULL is ignored. */
+void hs_access_change_free(struct hs_access_change *c);
+/* Lines made from now on go to where the change says, those before to where they went; if these cannot be written there, they go with the others. The
+ * change is taken over. */
+void hs_access_log_apply(struct hs_access_log *log, struct hs_access_change *c);
 /* Has a file opened anew by its name. 0; errors of open(2), and then the former goes on. Nothing for other kinds. */
 int hs_access_log_reopen(struct hs_access_log *log);
 /* Has what there is written now. */

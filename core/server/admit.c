@@ -280,6 +280,12 @@ hs_admit_new(struct hs_loop *loop, int64_t timeout, hs_admitted_func *admitted, 
 }
 
 void
+hs_admit_set_timeout(struct hs_admit *a, int64_t timeout)
+{
+    hs_timeq_set_duration(&a->timers, timeout);
+}
+
+void
 hs_admit_free(struct hs_admit *a)
 {
     struct waiting *w;

@@ -18,6 +18,8 @@ typedef void hs_admitted_func(void *arg, int fd, const struct hs_socket_known *k
 
 /* timeout: for the whole header, ns. 0; ENOMEM. */
 int hs_admit_new(struct hs_loop *loop, int64_t timeout, hs_admitted_func *admitted, void *arg, struct hs_admit **out);
+/* Another timeout from now on, also for those that wait. */
+void hs_admit_set_timeout(struct hs_admit *a, int64_t timeout);
 /* Closes those that still wait. NULL is ignored. */
 void hs_admit_free(struct hs_admit *a);
 /* Takes a connection over that has a place at the gate. admitted may be called before this returns. */

@@ -9,6 +9,7 @@
 #include "server/command.h"
 #include "server/config_file.h"
 #include "server/scripts.h"
+#include "server/settings_change.h"
 
 struct look {
     struct hs_settings settings;
@@ -60,27 +61,6 @@ on_loaded(void *arg, int err)
     (void)err; /* what failed was told */
     k->loaded = true;
     hs_loop_stop(k->loop);
-}
-
-/* Reads the configuration for its problems. */
-static void
-look_at_config(struct look *k)
-{
-    char *own = k->settings.config == NULL ? hs_scripts_config(&k->place) : NULL;
-    const char *file = k->settings.config != NULL ? k->settings.config : own;
-    char message[1024];
-
-    if (file != NULL) {
-        int err = hs_config_file_read(&k->settings, file, HS_CONFIG_SECONDS, on_config_problem, k);
-        if (err == ENOENT && own == NULL) {
-            (void)snprintf(message, sizeof message, "%s: %s", file, strerror(err));
-            tell(k, message);
-        }
-    }
-    if (hs_command_check_settings(&k->settings, file, message, sizeof message) != 0) {
-        tell(k, message);
-    }
-    free(own);
 }
 
 /* Loads everything; k->problems counts what was told. 0, or errno of what has nothing to do with the scripts. */
@@ -162,7 +142,7 @@ look(const struct hs_command *self, int argc, char **argv, struct look *k, void 
         return path == NULL ? HS_EXIT_USAGE : HS_EXIT_FAILED;
     }
     hs_log_set_level((enum hs_log_level)k->settings.log_level);
-    look_at_config(k);
+    (void)hs_config_read(&k->settings, &k->place, on_config_problem, k);
     err = load_all(k);
     if (err != 0) {
         hs_command_complain("cannot load %s: %s", path, strerror(err));
@@ -280,16 +260,22 @@ hs_command_routes(const struct hs_command *self, int argc, char **argv)
 /* --- before a reload --- */
 
 int
-hs_command_trial(const struct hs_settings *settings, const char *path)
+hs_command_trial(const struct hs_settings *settings, const char *path, int fd)
 {
     struct look k = { .to = NULL, .globals = false, .prefix = "" };
 
     int err = hs_settings_copy(&k.settings, settings);
     if (err == 0) {
-        err = hs_scripts_find(path, &k.place);
+        err = hs_settings_forget_file(&k.settings);
     }
     if (err == 0) {
-        err = load_all(&k);
+        err = hs_scripts_find(path, &k.place);
+    }
+    if (err == 0 && hs_config_read(&k.settings, &k.place, on_config_problem, &k) == 0) {
+        err = hs_settings_write(&k.settings, fd);
+        if (err == 0) {
+            err = load_all(&k);
+        }
     }
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "cannot load %s: %s", path, strerror(err));

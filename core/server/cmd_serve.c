@@ -31,33 +31,20 @@ complain_of_config(void *arg, const char *message)
     hs_command_complain("%s", message);
 }
 
-/* Reads the configuration file of a place, when there is one, and checks all settings. An exit status. */
+/* Reads the configuration of what is at path. An exit status. */
 static int
 read_config(struct hs_settings *settings, const char *path)
 {
     struct hs_scripts_place place;
-    char message[1024];
 
     int err = hs_scripts_find(path, &place);
     if (err != 0) {
         hs_command_complain("cannot serve %s: %s", path, err == EINVAL ? "not a directory or a file" : strerror(err));
         return HS_EXIT_FAILED;
     }
-    char *own = settings->config == NULL ? hs_scripts_config(&place) : NULL;
-    const char *file = settings->config != NULL ? settings->config : own;
-    err = file != NULL ? hs_config_file_read(settings, file, HS_CONFIG_SECONDS, complain_of_config, NULL) : 0;
-    if (err == ENOENT && own != NULL) {
-        err = 0;
-    } else if (err == ENOENT) {
-        hs_command_complain("%s: %s", file, strerror(err));
-    }
-    int status = err != 0 ? HS_EXIT_FAILED : hs_command_check_settings(settings, file, message, sizeof message);
-    if (err == 0 && status != 0) {
-        hs_command_complain("%s", message);
-    }
-    free(own);
+    err = hs_config_read(settings, &place, complain_of_config, NULL);
     hs_scripts_place_fini(&place);
-    return status;
+    return err == 0 ? HS_EXIT_OK : err == EDOM ? HS_EXIT_USAGE : HS_EXIT_FAILED;
 }
 
 static void
@@ -114,7 +101,8 @@ start_and_run(struct httpsrv_server *server, const char *path)
     hs_server_use_default_control(server);
     hs_server_use_watchdog(server);
     hs_server_use_logs(server, -1, 0);
-    if (isatty(STDERR_FILENO) && !hs_server_has_access_log(server)) {
+    hs_server_read_config_again(server);
+    if (isatty(STDERR_FILENO)) {
         hs_server_show_requests(server, STDERR_FILENO);
     }
     int err = httpsrv_server_start(server, path);

@@ -288,23 +288,6 @@ hs_command_parse(const struct hs_command *self, int argc, char **argv, struct hs
     return 0;
 }
 
-int
-hs_command_check_settings(const struct hs_settings *settings, const char *file, char *message, size_t size)
-{
-    const struct hs_setting *which;
-    char why[256];
-
-    if (hs_settings_check(settings, &which, why, sizeof why) == 0) {
-        return 0;
-    }
-    if (file != NULL && hs_setting_source_of(settings, which) == HS_SOURCE_FILE) {
-        (void)snprintf(message, size, "%s: %s: %s", file, which->name, why);
-        return HS_EXIT_FAILED;
-    }
-    (void)snprintf(message, size, "--%s: %s", which->name, why);
-    return HS_EXIT_USAGE;
-}
-
 const char *
 hs_command_path(const struct hs_command *self, const struct hs_command_line *line)
 {

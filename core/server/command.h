@@ -42,15 +42,12 @@ struct hs_command_line {
  * ends options. 0; HS_EXIT_USAGE: complained about, HS_EXIT_FAILED: out of memory. */
 int hs_command_parse(const struct hs_command *self, int argc, char **argv, struct hs_settings *settings, struct hs_command_line *line);
 
-/* Checks what holds between settings (hs_settings_check). file: the configuration file that was read, NULL: none. 0; an exit status, with
- * message saying which setting of which source is wrong. */
-int hs_command_check_settings(const struct hs_settings *settings, const char *file, char *message, size_t size);
-
 /* The one operand that names a directory or file; NULL: complained about. */
 const char *hs_command_path(const struct hs_command *self, const struct hs_command_line *line);
 
-/* Loads the scripts of path as the command check does, and logs their problems; for a process that can be thrown away. An exit status. */
-int hs_command_trial(const struct hs_settings *settings, const char *path);
+/* Reads the configuration anew, loads the scripts of path as the command check does, and logs the problems of both; for a process that can be thrown
+ * away. What the configuration says is written to fd (hs_settings_write). An exit status. */
+int hs_command_trial(const struct hs_settings *settings, const char *path, int fd);
 
 /* The commands. */
 int hs_command_serve(const struct hs_command *self, int argc, char **argv);

@@ -298,14 +298,14 @@ set_pair(lua_State *L, struct reading *r)
     if (which == NULL) {
         const struct hs_setting *like = hs_setting_like(name);
         char hint[128] = "";
-        if (like != NULL && like->in_file) {
+        if (like != NULL && (like->flags & HS_SETTING_COMMAND_ONLY) == 0) {
             (void)snprintf(hint, sizeof hint, " (did you mean %s?)", like->name);
             for (char *p = hint; *p != '\0'; p++) {
                 *p = *p == '-' ? '_' : *p;
             }
         }
         tell(r, line_of(r, name), "unknown setting '%.200s'%s", name, hint);
-    } else if (!which->in_file) {
+    } else if ((which->flags & HS_SETTING_COMMAND_ONLY) != 0) {
         tell(r, line_of(r, name), "%s can only be given on the command line", name);
     } else {
         set_value(L, r, which, name);
@@ -445,4 +445,39 @@ hs_config_file_read(struct hs_settings *s, const char *path, int load_seconds, h
     }
     hs_buf_fini(&r.source);
     return err == ENOENT ? ENOENT : r.err;
+}
+
+/* Tells what does not go together. 0; EDOM, EINVAL. */
+static int
+check(const struct hs_settings *s, const char *file, hs_config_problem_func *problem, void *arg)
+{
+    const struct hs_setting *which;
+    char why[256], message[MESSAGE_MAX];
+
+    if (hs_settings_check(s, &which, why, sizeof why) == 0) {
+        return 0;
+    }
+    bool is_of_file = file != NULL && hs_setting_source_of(s, which) == HS_SOURCE_FILE;
+    (void)snprintf(message, sizeof message, "%s%s%s: %s", is_of_file ? file : "--", is_of_file ? ": " : "", which->name, why);
+    problem(arg, message);
+    return is_of_file ? EINVAL : EDOM;
+}
+
+int
+hs_config_read(struct hs_settings *s, const struct hs_scripts_place *place, hs_config_problem_func *problem, void *arg)
+{
+    char *own = s->config == NULL ? hs_scripts_config(place) : NULL;
+    const char *file = s->config != NULL ? s->config : own;
+    char message[MESSAGE_MAX];
+
+    int err = file != NULL ? hs_config_file_read(s, file, HS_CONFIG_SECONDS, problem, arg) : 0;
+    if (err == ENOENT && own != NULL) {
+        err = 0;
+    } else if (err == ENOENT) {
+        (void)snprintf(message, sizeof message, "%s: %s", file, strerror(err));
+        problem(arg, message);
+    }
+    int wrong = check(s, file, problem, arg);
+    free(own);
+    return err != 0 ? err : wrong;
 }

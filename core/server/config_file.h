@@ -3,6 +3,7 @@
 #ifndef HS_SERVER_CONFIG_FILE_H
 #define HS_SERVER_CONFIG_FILE_H
 
+#include "server/scripts.h"
 #include "server/settings.h"
 
 /* Seconds that a configuration file may run for. */
@@ -16,5 +17,10 @@ typedef void hs_config_problem_func(void *arg, const char *message);
  * 0; ENOENT: there is no such file (problem is not told); EINVAL: problems were told (unreadable, syntax, an error, bytecode, longer
  * than load_seconds, not a table, unknown names, bad values); ENOMEM (told too). */
 int hs_config_file_read(struct hs_settings *s, const char *path, int load_seconds, hs_config_problem_func *problem, void *arg);
+
+/* Reads the configuration of what is served: the file that s->config names, or config.lua in the directory of place, where there is one; then checks what
+ * holds between settings (hs_settings_check). 0; EDOM: what does not go together is on the command line; ENOENT, EINVAL, ENOMEM as above. All problems
+ * are told. */
+int hs_config_read(struct hs_settings *s, const struct hs_scripts_place *place, hs_config_problem_func *problem, void *arg);
 
 #endif

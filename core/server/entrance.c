@@ -41,25 +41,38 @@ add_all(struct hs_cidr_list *to, const struct hs_setting_list *from)
     return err;
 }
 
-/* What holds for all gates, from the settings. */
+static void
+clear_rules(struct hs_gates *g)
+{
+    hs_cidr_list_fini(&g->allow);
+    hs_cidr_list_fini(&g->deny);
+    hs_cidr_list_fini(&g->trusted);
+}
+
+/* The rules of the settings, in place of those before. 0 or ENOMEM: some may be there. */
+static int
+set_rules(struct hs_gates *g, const struct hs_settings *settings)
+{
+    clear_rules(g);
+    g->max = settings->max_connections > 0 ? settings->max_connections : 0;
+    int err = add_all(&g->allow, &settings->allow);
+    if (err == 0) {
+        err = add_all(&g->deny, &settings->deny);
+    }
+    return err != 0 ? err : add_all(&g->trusted, &settings->trusted);
+}
+
 static int
 make_gates(struct httpsrv_server *s)
 {
     struct hs_gates *g = &s->entrance.gates;
     int err = 0;
 
-    g->max = s->settings.max_connections > 0 ? s->settings.max_connections : 0;
     if (g->quota == NULL) {
         err = hs_quota_new(1, hs_listeners_places(s->listeners) + 1, &s->entrance.own);
         g->quota = s->entrance.own;
     }
-    if (err == 0) {
-        err = add_all(&g->allow, &s->settings.allow);
-    }
-    if (err == 0) {
-        err = add_all(&g->deny, &s->settings.deny);
-    }
-    return err != 0 ? err : add_all(&g->trusted, &s->settings.trusted);
+    return err != 0 ? err : set_rules(g, &s->settings);
 }
 
 int
@@ -93,11 +106,48 @@ server_entrance_close(struct httpsrv_server *s)
 void
 server_entrance_fini(struct httpsrv_server *s)
 {
-    struct hs_gates *g = &s->entrance.gates;
-
-    hs_cidr_list_fini(&g->allow);
-    hs_cidr_list_fini(&g->deny);
-    hs_cidr_list_fini(&g->trusted);
+    clear_rules(&s->entrance.gates);
     hs_quota_free(s->entrance.own);
     memset(&s->entrance, 0, sizeof s->entrance);
+}
+
+/* --- other rules --- */
+
+int
+server_entrance_prepare(struct httpsrv_server *s, const struct hs_settings *next, struct server_entrance_change *c)
+{
+    *c = (struct server_entrance_change){ .rules = { .max = 0 } };
+    int err = set_rules(&c->rules, next);
+    if (err == 0 && s->entrance.admit != NULL && s->listeners != NULL) {
+        err = hs_listeners_need_gates(s->listeners, &c->rules);
+    }
+    if (err != 0) {
+        server_entrance_drop(c);
+    }
+    return err;
+}
+
+void
+server_entrance_commit(struct httpsrv_server *s, struct server_entrance_change *c)
+{
+    struct hs_gates *g = &s->entrance.gates;
+
+    clear_rules(g);
+    g->allow = c->rules.allow;
+    g->deny = c->rules.deny;
+    g->trusted = c->rules.trusted;
+    g->max = c->rules.max;
+    *c = (struct server_entrance_change){ .rules = { .max = 0 } };
+    if (s->entrance.admit != NULL) {
+        hs_admit_set_timeout(s->entrance.admit, s->settings.head_timeout);
+    }
+    if (g->room != NULL) {
+        g->room(g->room_arg); /* there may be more of it */
+    }
+}
+
+void
+server_entrance_drop(struct server_entrance_change *c)
+{
+    clear_rules(&c->rules);
 }

@@ -55,19 +55,67 @@ null_sink(enum hs_log_level level, const char *line, void *arg)
     (void)arg;
 }
 
+/* From now on the log is t, written through opened (-1: it has none), which is taken over. What it was before is closed when nobody writes through it any
+ * more: hs_log_set_sink waits for that. */
+static void
+put_in_place(const struct hs_log_target *t, char *own_path, int opened, const char *syslog_path)
+{
+    int former = fd;
+
+    free(path);
+    target = *t;
+    target.path = path = own_path;
+    fd = opened;
+    pthread_mutex_lock(&syslog_lock);
+    hs_log_output_fini(&syslog_output);
+    if (t->kind == HS_LOG_TO_SYSLOG) {
+        hs_log_output_init(&syslog_output, t, -1, syslog_path);
+    }
+    pthread_mutex_unlock(&syslog_lock);
+    if (t->kind == HS_LOG_TO_SYSLOG || t->kind == HS_LOG_TO_NONE) {
+        hs_log_set_sink(t->kind == HS_LOG_TO_SYSLOG ? syslog_sink : null_sink, NULL);
+        hs_log_set_fd(STDERR_FILENO);
+    } else {
+        hs_log_set_fd(opened >= 0 ? opened : STDERR_FILENO);
+        hs_log_set_sink(NULL, NULL);
+    }
+    if (former >= 0) {
+        (void)close(former);
+    }
+}
+
 void
 hs_error_log_close(void)
 {
-    hs_log_set_fd(STDERR_FILENO);
-    hs_log_set_sink(NULL, NULL);
-    if (fd >= 0) {
-        (void)close(fd);
-        fd = -1;
+    put_in_place(&(struct hs_log_target){ .kind = HS_LOG_TO_STDERR }, NULL, -1, NULL);
+}
+
+/* Opens what the target is written through, when that is a file or stdout. 0 or errno; *opened -1: nothing was opened. */
+static int
+open_target(const struct hs_log_target *t, int *opened)
+{
+    *opened = -1;
+    return t->kind == HS_LOG_TO_FILE || t->kind == HS_LOG_TO_STDOUT ? hs_log_target_open(t, opened) : 0;
+}
+
+/* 0 or ENOMEM, and then opened is closed. */
+static int
+replace(const struct hs_log_target *t, int opened, const char *syslog_path)
+{
+    char *copy = t->path != NULL ? strdup(t->path) : NULL;
+
+    if (t->path != NULL && copy == NULL) {
+        (void)close(opened);
+        return ENOMEM;
     }
-    hs_log_output_fini(&syslog_output);
-    free(path);
-    path = NULL;
-    target = (struct hs_log_target){ .kind = HS_LOG_TO_STDERR };
+    put_in_place(t, copy, opened, syslog_path);
+    return 0;
+}
+
+static bool
+stays_stderr(const struct hs_log_target *t)
+{
+    return t->kind == HS_LOG_TO_STDERR && target.kind == HS_LOG_TO_STDERR; /* with whatever sink the program has set */
 }
 
 int
@@ -77,33 +125,49 @@ hs_error_log_open(const char *text, const char *syslog_path)
     int opened = -1;
 
     int err = hs_log_target_parse(text, &t);
-    if (err == 0 && t.kind == HS_LOG_TO_STDERR && target.kind == HS_LOG_TO_STDERR) {
-        return 0; /* with whatever sink the program has set */
-    }
-    if (err == 0 && (t.kind == HS_LOG_TO_FILE || t.kind == HS_LOG_TO_STDOUT)) {
-        err = hs_log_target_open(&t, &opened);
-    }
-    char *copy = err == 0 && t.path != NULL ? strdup(t.path) : NULL;
-    if (err == 0 && t.path != NULL && copy == NULL) {
-        (void)close(opened);
-        err = ENOMEM;
-    }
-    if (err != 0) {
+    if (err != 0 || stays_stderr(&t)) {
         return err;
     }
-    hs_error_log_close();
-    target = t;
-    target.path = path = copy;
-    fd = opened;
-    if (fd >= 0) {
-        hs_log_set_fd(fd);
-    } else if (t.kind == HS_LOG_TO_SYSLOG) {
-        hs_log_output_init(&syslog_output, &t, -1, syslog_path);
-        hs_log_set_sink(syslog_sink, NULL);
-    } else if (t.kind == HS_LOG_TO_NONE) {
-        hs_log_set_sink(null_sink, NULL);
+    err = open_target(&t, &opened);
+    return err != 0 ? err : replace(&t, opened, syslog_path);
+}
+
+int
+hs_error_log_adopt(const char *text, int new_fd)
+{
+    struct hs_log_target t;
+
+    int err = hs_log_target_parse(text, &t);
+    if (err == 0 && t.kind == HS_LOG_TO_FILE && new_fd < 0) {
+        return EINVAL;
     }
-    return 0;
+    if (err == 0 && t.kind != HS_LOG_TO_FILE) {
+        if (new_fd >= 0) {
+            (void)close(new_fd);
+        }
+        return hs_error_log_open(text, NULL);
+    }
+    if (err != 0) {
+        (void)close(new_fd);
+        return err;
+    }
+    return replace(&t, new_fd, NULL);
+}
+
+int
+hs_error_log_try(const char *text)
+{
+    struct hs_log_target t;
+    int opened = -1;
+
+    int err = hs_log_target_parse(text, &t);
+    if (err == 0) {
+        err = open_target(&t, &opened);
+    }
+    if (opened >= 0) {
+        (void)close(opened);
+    }
+    return err;
 }
 
 void

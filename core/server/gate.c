@@ -15,16 +15,20 @@ struct hs_gate {
     bool header, is_unix, is_abstract;
 };
 
-int
-hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out)
+bool
+hs_gate_is_needed(const struct hs_gates *all, const struct hs_listen_options *o)
 {
     bool filters = o->allow.n + o->deny.n != 0 || (!o->is_unix && all->allow.n + all->deny.n != 0);
 
-    *out = NULL;
-    if (!filters && !o->proxy && o->max_connections == 0 && all->max == 0) {
-        return 0;
-    }
+    return filters || o->proxy || o->max_connections != 0 || all->max != 0;
+}
+
+int
+hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out)
+{
     struct hs_gate *g = calloc(1, sizeof *g);
+
+    *out = NULL;
     if (g == NULL) {
         return ENOMEM;
     }
@@ -55,16 +59,17 @@ hs_gate_delref(struct hs_gate *g)
 
 /* --- places --- */
 
+/* Counted also where there is no limit: there may be one before the place is given back. */
 static bool
 take(struct hs_gates *all, size_t kind, int64_t max)
 {
-    return max == 0 || hs_quota_take(all->quota, all->worker, kind, (uint32_t)max);
+    return all->quota == NULL || hs_quota_take(all->quota, all->worker, kind, max != 0 ? (uint32_t)max : UINT32_MAX);
 }
 
 static void
-give(struct hs_gates *all, size_t kind, int64_t max)
+give(struct hs_gates *all, size_t kind)
 {
-    if (max != 0) {
+    if (all->quota != NULL) {
         hs_quota_give(all->quota, all->worker, kind);
     }
 }
@@ -77,7 +82,7 @@ hs_gate_enter(struct hs_gate *g)
         return false;
     }
     if (!take(g->all, g->kind, g->max)) {
-        give(g->all, 0, g->all->max);
+        give(g->all, 0);
         g->all->full = true;
         return false;
     }
@@ -91,8 +96,8 @@ hs_gate_leave(void *gate)
     struct hs_gate *g = gate;
     struct hs_gates *all = g->all;
 
-    give(all, g->kind, g->max);
-    give(all, 0, all->max);
+    give(all, g->kind);
+    give(all, 0);
     hs_gate_delref(g);
     if (all->full && all->room != NULL) {
         all->full = false;

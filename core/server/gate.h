@@ -14,15 +14,16 @@ struct hs_gate;
 struct hs_gates {
     struct hs_cidr_list allow, deny, trusted;
     int64_t max;             /* connections at all listeners together; 0: no limit */
-    struct hs_quota *quota;  /* kind 0: all connections; the others: those of a gate. Needed only where there is a limit */
+    struct hs_quota *quota;  /* kind 0: all connections that came through a gate; the others: those of one. NULL: none is limited, ever */
     size_t worker;           /* the row in it that is ours */
     bool full;               /* somebody found no place */
     hs_callback *room;       /* called with room_arg when a place has been given back after that; NULL: nobody waits */
     void *room_arg;
 };
 
-/* Makes the gate that o asks for, with its own kind in the quota; its lists are moved out of o. *out is NULL when there is nothing to look at.
- * 0; ENOMEM. */
+/* Whether there is anything to look at for a listener with these options, by the rules of all. */
+bool hs_gate_is_needed(const struct hs_gates *all, const struct hs_listen_options *o);
+/* Makes the gate that o asks for, with its own kind in the quota; its lists are moved out of o. The rules of all may change later. 0; ENOMEM. */
 int hs_gate_new(struct hs_gates *all, struct hs_listen_options *o, size_t kind, struct hs_gate **out);
 /* NULL is ignored. */
 void hs_gate_delref(struct hs_gate *g);

@@ -10,7 +10,7 @@
 #include "base/view.h"
 #include "io/loop.h"
 
-enum { HS_IPC_TEXT_MAX = 32 * 1024, HS_IPC_QUEUE_MAX = 4 * 1024 * 1024, HS_IPC_FDS_MAX = 2 };
+enum { HS_IPC_TEXT_MAX = 32 * 1024, HS_IPC_QUEUE_MAX = 4 * 1024 * 1024, HS_IPC_FDS_MAX = 3 };
 
 struct hs_ipc;
 

@@ -11,6 +11,7 @@
 #include "server/logs.h"
 #include "server/publish.h"
 #include "server/reload.h"
+#include "server/renew.h"
 #include "server/request_ends.h"
 #include "server/server_int.h"
 
@@ -36,6 +37,7 @@ struct httpsrv_server {
     struct hs_oversight oversight;  /* what they see */
     struct hs_scripts scripts;      /* the current ones */
     struct server_reload reload;    /* those before and after */
+    struct server_renewal renewal;  /* and the settings with the next */
     struct hs_lua_memory *memory;   /* that their Lua states may have */
     int64_t worn_at;                /* when it was last used up; loop time, 0: never */
     struct server_publisher publisher;
@@ -64,6 +66,10 @@ struct httpsrv_server {
 
 /* Notes what went wrong, for httpsrv_server_error, and returns err. */
 int server_fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* What the settings say for the floors below. */
+struct hs_limits server_session_limits(const struct hs_settings *settings);
+struct hs_h1_limits server_h1_limits(const struct hs_settings *settings);
 
 /* Makes the timers of a server that has a loop ready. */
 void server_lifecycle_init(struct httpsrv_server *s);

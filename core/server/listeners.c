@@ -468,17 +468,16 @@ on_readable(void *arg, unsigned events)
     }
 }
 
-/* 0 or ENOMEM. */
-static int
-make_gates(struct hs_listeners *ls)
+int
+hs_listeners_need_gates(struct hs_listeners *ls, const struct hs_gates *rules)
 {
     int err = 0;
 
     for (struct place *p = ls->places; p != NULL && err == 0; p = p->next) {
-        err = hs_gate_new(ls->gates, &p->options, p->kind, &p->gate);
+        if (p->gate == NULL && hs_gate_is_needed(rules, &p->options)) {
+            err = hs_gate_new(ls->gates, &p->options, p->kind, &p->gate);
+        }
     }
-    ls->gates->room = on_place_given_back;
-    ls->gates->room_arg = ls;
     return err;
 }
 
@@ -496,7 +495,11 @@ hs_listeners_start(struct hs_listeners *ls, struct hs_loop *loop, struct hs_gate
     for (struct listener *l = ls->first; l != NULL; l = l->next) {
         hs_watch_init(&l->watch, loop, l->fd, on_readable, l);
     }
-    int err = gates != NULL ? make_gates(ls) : 0;
+    int err = gates != NULL ? hs_listeners_need_gates(ls, gates) : 0;
+    if (gates != NULL) {
+        gates->room = on_place_given_back;
+        gates->room_arg = ls;
+    }
     for (struct listener *l = ls->first; l != NULL && err == 0; l = l->next) {
         err = hs_watch_set(&l->watch, l->accepting ? HS_READ : 0);
     }

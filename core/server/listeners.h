@@ -37,6 +37,9 @@ size_t hs_listeners_count(const struct hs_listeners *ls);
 /* The address of the i-th with the port that it really has; NULL past the last. Borrowed until it is closed. */
 const char *hs_listeners_address(const struct hs_listeners *ls, size_t i);
 
+/* Makes gates for those listeners that have none and need one by these rules, if they were the ones that hold (gate.h). After start, with gates. 0; ENOMEM:
+ * some may have one already, which lets in everybody as long as no rule is against it. */
+int hs_listeners_need_gates(struct hs_listeners *ls, const struct hs_gates *rules);
 /* Begins to accept: accepted gets each connected socket, non-blocking and close-on-exec, which is its to close. gates: what holds for all listeners,
  * which have gates then where their options or it ask for one; NULL: everybody is let in everywhere. gate: a place in it was taken
  * (hs_gate_enter); NULL: there is none. At most 64 from one listener in one turn of the loop. When there is no place, connections wait in the

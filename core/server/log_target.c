@@ -290,5 +290,9 @@ write_syslog(struct hs_log_output *o, struct hs_view text, size_t *at, int sever
 int
 hs_log_output_write(struct hs_log_output *o, struct hs_view text, size_t *at, int severity)
 {
+    if (o->kind == HS_LOG_TO_NONE) {
+        *at = text.n;
+        return 0;
+    }
     return o->kind == HS_LOG_TO_SYSLOG ? write_syslog(o, text, at, severity) : write_stream(o, text, at);
 }

@@ -46,7 +46,7 @@ void hs_log_output_init(struct hs_log_output *o, const struct hs_log_target *tar
 void hs_log_output_fini(struct hs_log_output *o);
 /* The same kind of output goes on with another descriptor, which is taken over; the former is closed. */
 void hs_log_output_replace(struct hs_log_output *o, int fd);
-/* Writes lines, each with its newline, from text.p + *at on, and moves *at; severity is syslog's. 0: all of it; EAGAIN: later; else what write(2) or
+/* Writes lines, each with its newline, from text.p + *at on, and moves *at; severity is syslog's. Those for nowhere are gone. 0: all of it; EAGAIN: later; else what write(2) or
  * connect(2) said, *at then stands where a next try may go on. */
 int hs_log_output_write(struct hs_log_output *o, struct hs_view text, size_t *at, int severity);
 

@@ -47,11 +47,40 @@ fail(struct httpsrv_server *s, const char *setting, const char *where, int err)
     return server_fail(s, err, "%s: cannot open %s: %s", setting, where, strerror(err));
 }
 
+static bool
+parse_access_log(const struct hs_settings *settings, struct hs_log_target *target)
+{
+    return hs_log_target_parse(settings->access_log, target) == 0 && target->kind != HS_LOG_TO_NONE;
+}
+
+static struct hs_access_log_options
+options_of(const struct httpsrv_server *s, const struct hs_settings *settings, const struct hs_log_target *target)
+{
+    return (struct hs_access_log_options){ *target, (enum hs_access_format)settings->access_log_format, s->logs.worker, NULL };
+}
+
+/* Lines are made of requests that end from now on, or not. */
+static void
+turn(struct httpsrv_server *s, bool on)
+{
+    struct server_logs *l = &s->logs;
+
+    if (on && !l->is_on) {
+        (void)hs_request_ends_add(&s->ends, on_request_end, l); /* there is room: it is one of few */
+    } else if (!on && l->is_on) {
+        hs_request_ends_remove(&s->ends, on_request_end, l);
+    }
+    l->is_on = on;
+    l->wants_ids = on && s->settings.access_log_format == HS_ACCESS_JSON;
+    hs_h1_note_peers(s->h1, on ? note_peer : NULL, s);
+    hs_session_env_set_request_ids(s->env, l->wants_ids, s->settings.request_id != 0);
+}
+
 static int
 open_access_log(struct httpsrv_server *s, const struct hs_log_target *target)
 {
     struct server_logs *l = &s->logs;
-    const struct hs_access_log_options options = { *target, (enum hs_access_format)s->settings.access_log_format, l->worker, NULL };
+    const struct hs_access_log_options options = options_of(s, &s->settings, target);
     int err = 0;
 
     if (l->fd < 0 && target->kind != HS_LOG_TO_SYSLOG) {
@@ -60,13 +89,10 @@ open_access_log(struct httpsrv_server *s, const struct hs_log_target *target)
     if (err == 0) {
         err = hs_access_log_new(s->loop, &options, l->fd, &l->access);
     }
-    if (err != 0) {
-        return err;
+    if (err == 0) {
+        l->fd = -1; /* the log's own */
     }
-    l->fd = -1; /* the log's own */
-    l->wants_ids = options.format == HS_ACCESS_JSON;
-    hs_h1_note_peers(s->h1, note_peer, s);
-    return hs_request_ends_add(&s->ends, on_request_end, l);
+    return err;
 }
 
 int
@@ -81,13 +107,14 @@ server_logs_open(struct httpsrv_server *s)
             return fail(s, "error-log", s->settings.error_log, err);
         }
     }
-    if (hs_log_target_parse(s->settings.access_log, &target) == 0 && target.kind != HS_LOG_TO_NONE) {
+    bool on = parse_access_log(&s->settings, &target);
+    if (on) {
         err = open_access_log(s, &target);
     }
     if (err != 0) {
         return fail(s, "access-log", s->settings.access_log, err);
     }
-    hs_session_env_set_request_ids(s->env, s->logs.wants_ids, s->settings.request_id != 0);
+    turn(s, on);
     return 0;
 }
 
@@ -100,15 +127,71 @@ server_logs_trust(struct httpsrv_server *s)
 void
 server_logs_close(struct httpsrv_server *s)
 {
-    if (s->logs.access != NULL) {
+    if (s->logs.is_on) {
         hs_request_ends_remove(&s->ends, on_request_end, &s->logs);
-        hs_access_log_free(s->logs.access);
-        s->logs.access = NULL;
+        s->logs.is_on = false;
     }
+    hs_access_log_free(s->logs.access);
+    s->logs.access = NULL;
     if (s->logs.fd >= 0) { /* it has never come to use it */
         (void)close(s->logs.fd);
         s->logs.fd = -1;
     }
+}
+
+/* --- another one --- */
+
+int
+server_logs_prepare(struct httpsrv_server *s, const struct hs_settings *next, int fd, struct server_logs_change *c)
+{
+    struct hs_log_target target;
+    int err = 0;
+
+    *c = (struct server_logs_change){
+        .differs = strcmp(next->access_log, s->settings.access_log) != 0 || next->access_log_format != s->settings.access_log_format,
+    };
+    bool on = parse_access_log(next, &target);
+    if (!c->differs || target.kind == HS_LOG_TO_SYSLOG || !on) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        fd = -1;
+    } else if (fd < 0) {
+        err = hs_log_target_open(&target, &fd);
+    }
+    const struct hs_access_log_options options = options_of(s, next, &target);
+    if (err == 0 && c->differs && s->logs.access != NULL) {
+        err = hs_access_change_new(&options, fd, &c->change);
+    } else if (err == 0 && c->differs && on) {
+        err = hs_access_log_new(s->loop, &options, fd, &c->first);
+    }
+    if (err != 0 && fd >= 0) {
+        (void)close(fd);
+    }
+    return err != 0 ? fail(s, "access-log", next->access_log, err) : 0;
+}
+
+void
+server_logs_commit(struct httpsrv_server *s, struct server_logs_change *c)
+{
+    struct hs_log_target target;
+
+    if (c->change != NULL) {
+        hs_access_log_apply(s->logs.access, c->change);
+    } else if (c->first != NULL) {
+        s->logs.access = c->first;
+    }
+    *c = (struct server_logs_change){ .differs = false };
+    turn(s, parse_access_log(&s->settings, &target));
+    server_logs_trust(s);
+}
+
+void
+server_logs_drop(struct server_logs_change *c)
+{
+    hs_access_change_free(c->change);
+    hs_access_log_free(c->first);
+    *c = (struct server_logs_change){ .differs = false };
 }
 
 /* --- for whoever runs the process --- */
@@ -124,9 +207,7 @@ hs_server_use_logs(struct httpsrv_server *s, int access_fd, unsigned worker)
 bool
 hs_server_has_access_log(const struct httpsrv_server *s)
 {
-    struct hs_log_target target;
-
-    return hs_log_target_parse(s->settings.access_log, &target) == 0 && target.kind != HS_LOG_TO_NONE;
+    return s->logs.is_on;
 }
 
 void

@@ -240,7 +240,7 @@ worker_is_gone(struct slot *s, int wait_status)
 
     hs_ipc_free(s->ipc);
     s->ipc = NULL;
-    s->ready = s->worn = false;
+    s->ready = s->worn = s->prepares = false;
     hs_quota_leave(m->quota, s->row);
     master_reload_answer(s, false, NULL);
     master_control_gone(s);
@@ -616,9 +616,9 @@ begin(struct master *m)
 }
 
 int
-hs_master_run(const struct hs_settings *settings, const char *path)
+hs_master_run(struct hs_settings *settings, const char *path)
 {
-    struct master m = { .settings = settings, .path = path, .nslots = hs_settings_workers(settings), .access_fd = -1 };
+    struct master m = { .settings = settings, .path = path, .nslots = hs_settings_workers(settings), .access_fd = -1, .reload.renewal = { .fd = -1, .access_fd = -1 } };
     pid_t self = getpid();
 
     int err = make(&m);

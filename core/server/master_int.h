@@ -14,6 +14,7 @@
 #include "server/message.h"
 #include "server/oversight.h"
 #include "server/process.h"
+#include "server/settings_change.h"
 #include "server/startup.h"
 #include "server/worker.h"
 
@@ -30,6 +31,7 @@ struct slot {
     bool due; /* to be forked */
     bool ready;
     bool asked; /* to prepare a reload, and has not answered */
+    bool prepares; /* has been, for the reload under way */
     bool worn;  /* has asked to be replaced, and has to wait for it */
     int64_t replace_at, replace_pause; /* not before; hs_page_now */
     bool listing; /* asked for its requests, and has not answered */
@@ -42,6 +44,16 @@ enum reload_state {
     RELOAD_PREPARING, /* every worker loads them, beside what it serves */
 };
 
+/* The settings that the reload under way brings. */
+struct master_renewal {
+    int fd;        /* what the trial writes them to, and workers read them from: a file in memory; -1: none */
+    int access_fd; /* what the access log of workers is to write to */
+    bool has_access_log; /* it is another one; access_fd -1: it needs none */
+    bool has_error_log;
+    struct hs_settings next;
+    struct hs_settings_change change;
+};
+
 struct master_reload {
     enum reload_state state;
     bool wanted;    /* one more after this */
@@ -49,6 +61,7 @@ struct master_reload {
     bool failed;
     pid_t trial; /* 0: none */
     struct hs_timer late;
+    struct master_renewal renewal;
     struct hs_control_call *call; /* who waits for the end; NULL: nobody */
 };
 
@@ -66,7 +79,7 @@ struct master_upgrade {
 LIST_HEAD(leavers, leaver); /* master_replace.c */
 
 struct master {
-    const struct hs_settings *settings;
+    struct hs_settings *settings; /* those that hold now */
     const char *path;
     struct hs_loop *loop;
     struct hs_page *page;
@@ -121,6 +134,8 @@ void master_replace_forget(struct master *m);
 int master_logs_open(struct master *m);
 /* USR1 has come, or the like: opens log files anew, here and in all workers. 0; errno, and why says so: what could not be opened goes on. */
 int master_logs_reopen(struct master *m, char *why, size_t size);
+/* What the access log of workers by these settings writes to. 0, also when there is nothing to be opened, and then *fd is -1; or errno. */
+int master_logs_open_access(const struct hs_settings *settings, int *fd);
 /* Messages below that level are dropped from now on, here and in all workers. */
 void master_logs_set_level(struct master *m, enum hs_log_level level);
 
@@ -156,6 +171,18 @@ void master_reload_reap(struct master *m);
 void master_reload_answer(struct slot *s, bool prepared, const struct hs_view *why);
 /* The master stops, or is in a child: nothing more is loaded. */
 void master_reload_end(struct master *m);
+
+/* --- master_settings.c --- */
+/* A trial is about to be forked, which is to read the settings again and write them to the renewal's fd. 0 or errno. */
+int master_settings_begin(struct master *m);
+/* The trial has written them: what they change is made ready. 0; errno, which has been told in the log. */
+int master_settings_gather(struct master *m);
+/* Has a worker prepare to go by them. 0 or errno. */
+int master_settings_prepare(struct slot *s);
+/* They hold from now on, here and in all workers. */
+void master_settings_commit(struct master *m);
+/* The reload is over, or the master is in a child. */
+void master_settings_end(struct master *m);
 
 /* --- master_upgrade.c --- */
 void master_upgrade_init(struct master *m);

@@ -12,14 +12,13 @@
 #include "server/log_target.h"
 #include "server/master_int.h"
 
-/* Opens the access log. 0, also when there is nothing to be opened, and then *fd is -1; or errno. */
-static int
-open_access_log(const struct master *m, int *fd)
+int
+master_logs_open_access(const struct hs_settings *settings, int *fd)
 {
     struct hs_log_target target;
 
     *fd = -1;
-    if (hs_log_target_parse(m->settings->access_log, &target) != 0 || target.kind == HS_LOG_TO_NONE || target.kind == HS_LOG_TO_SYSLOG) {
+    if (hs_log_target_parse(settings->access_log, &target) != 0 || target.kind == HS_LOG_TO_NONE || target.kind == HS_LOG_TO_SYSLOG) {
         return 0;
     }
     return hs_log_target_open(&target, fd);
@@ -28,7 +27,7 @@ open_access_log(const struct master *m, int *fd)
 int
 master_logs_open(struct master *m)
 {
-    int err = open_access_log(m, &m->access_fd);
+    int err = master_logs_open_access(m->settings, &m->access_fd);
 
     if (err != 0) {
         hs_command_complain("access-log: cannot open %s: %s", m->settings->access_log, strerror(err));
@@ -56,7 +55,7 @@ master_logs_reopen(struct master *m, char *why, size_t size)
     int fds[HS_IPC_FDS_MAX], fd = -1;
     size_t n = 0;
 
-    int access_err = open_access_log(m, &fd);
+    int access_err = master_logs_open_access(m->settings, &fd);
     if (access_err == 0 && fd >= 0) {
         if (m->access_fd >= 0) {
             (void)close(m->access_fd);

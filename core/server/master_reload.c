@@ -18,6 +18,7 @@
 #include "server/command.h"
 #include "server/master_int.h"
 #include "server/notify.h"
+#include "server/own_commands.h"
 
 #define GRACE (5 * HS_SEC) /* beyond load-timeout, which those who load keep by themselves */
 
@@ -33,7 +34,9 @@ answer(struct master *m, bool well)
         return;
     }
     m->reload.call = NULL;
-    if (!well) {
+    if (well) {
+        hs_own_command_tell_change(call, &m->reload.renewal.change);
+    } else {
         hs_control_printf(call, HS_CONTROL_ERR, "httpsrv: the reload has failed, everything stays as it was; the log says why\n");
     }
     hs_control_end(call, well ? HS_EXIT_OK : HS_EXIT_FAILED);
@@ -46,20 +49,13 @@ finish(struct master *m, bool well)
 
     hs_timer_cancel(&r->late);
     r->state = RELOAD_NONE;
+    master_settings_end(m);
     hs_notify("READY=1\nSTATUS=%s", well ? "serves" : "serves; the last reload has failed");
     hs_page_add(well ? &hs_page_own(m->page)->reloads : &hs_page_own(m->page)->failed_reloads, 1);
     answer(m, well);
     if (r->wanted && !m->draining) {
         r->wanted = false;
         master_reload_begin(m);
-    }
-}
-
-static void
-tell_all(struct master *m, enum hs_message type)
-{
-    for (size_t i = 0; i < m->nslots; i++) {
-        master_tell(&m->slots[i], type);
     }
 }
 
@@ -88,6 +84,14 @@ is_waited_for(const struct master *m)
 }
 
 static void
+abandon(struct master *m)
+{
+    for (size_t i = 0; i < m->nslots; i++) {
+        master_tell(&m->slots[i], HS_MESSAGE_ABANDON);
+    }
+}
+
+static void
 decide(struct master *m)
 {
     if (m->reload.state != RELOAD_PREPARING || is_waited_for(m)) {
@@ -95,24 +99,36 @@ decide(struct master *m)
     }
     if (m->reload.failed) {
         hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was");
-        tell_all(m, HS_MESSAGE_ABANDON);
+        abandon(m);
     } else {
         hs_log(HS_LOG_NOTICE, "reloaded %s in all workers", m->path);
-        tell_all(m, HS_MESSAGE_COMMIT);
+        master_settings_commit(m);
         encourage(m);
     }
     finish(m, !m->reload.failed);
 }
 
 static void
+refuse(struct slot *s, struct hs_view why)
+{
+    hs_log(HS_LOG_ERROR, "worker %zu cannot reload: %.*s", s->index, (int)why.n, why.p);
+    s->asked = false;
+    s->m->reload.failed = true;
+}
+
+static void
 prepare(struct master *m)
 {
     m->reload.state = RELOAD_PREPARING;
-    m->reload.failed = false;
+    m->reload.failed = master_settings_gather(m) != 0;
     for (size_t i = 0; i < m->nslots; i++) {
         struct slot *s = &m->slots[i];
-        s->asked = s->ipc != NULL; /* one that still begins may have read the former scripts: it loads again when it serves */
-        master_tell(s, HS_MESSAGE_PREPARE);
+        s->prepares = s->ipc != NULL && !m->reload.failed; /* one that still begins may have read the former scripts: it loads again when it serves */
+        int err = s->prepares ? master_settings_prepare(s) : 0;
+        s->asked = s->prepares && err != EPIPE; /* one that is gone is told by the channel */
+        if (s->asked && err != 0) {
+            refuse(s, hs_view_of(strerror(err)));
+        }
     }
     decide(m);
 }
@@ -120,17 +136,14 @@ prepare(struct master *m)
 void
 master_reload_answer(struct slot *s, bool prepared, const struct hs_view *why)
 {
-    struct master *m = s->m;
-
     if (!s->asked) {
         return;
     }
-    s->asked = false;
     if (!prepared && why != NULL && s->ready) { /* one that never came to serve ends anyway */
-        hs_log(HS_LOG_ERROR, "worker %zu cannot reload: %.*s", s->index, (int)why->n, why->p);
-        m->reload.failed = true;
+        refuse(s, *why);
     }
-    decide(m);
+    s->asked = false; /* also of one that is gone */
+    decide(s->m);
 }
 
 /* --- the trial --- */
@@ -181,7 +194,10 @@ on_late(void *arg)
 static int
 be_trial(struct master *m)
 {
+    int fd = m->reload.renewal.fd;
+
     hs_log_set_name("reload");
+    m->reload.renewal.fd = -1; /* ours */
     int err = master_leave(m);
     if (err != 0) {
         hs_log(HS_LOG_ERROR, "%s", strerror(err));
@@ -189,7 +205,7 @@ be_trial(struct master *m)
     }
     hs_region_leave(); /* what scripts write to shared memory while they load is for their own eyes */
     (void)hs_region_open(hs_settings_shared(m->settings));
-    return hs_command_trial(m->settings, m->path);
+    return hs_command_trial(m->settings, m->path, fd);
 }
 
 bool
@@ -202,13 +218,14 @@ master_reload_fork(struct master *m)
     }
     r->trial_due = false;
     (void)fflush(NULL);
-    pid_t pid = fork();
+    int err = master_settings_begin(m);
+    pid_t pid = err == 0 ? fork() : -1;
     if (pid == 0) {
         m->status = be_trial(m);
         return true;
     }
     if (pid < 0) {
-        hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was: %s", strerror(errno));
+        hs_log(HS_LOG_ERROR, "reload failed, everything stays as it was: %s", strerror(err != 0 ? err : errno));
         finish(m, false);
         return false;
     }
@@ -286,5 +303,6 @@ master_reload_end(struct master *m)
     }
     r->state = RELOAD_NONE;
     r->wanted = r->trial_due = false;
+    master_settings_end(m);
     answer(m, false);
 }

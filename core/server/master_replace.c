@@ -90,7 +90,7 @@ master_replace(struct slot *s)
     s->ipc = NULL;
     s->pid = 0;
     s->row = (s->row + m->nslots) % (MASTER_ROWS * m->nslots); /* the other one of the slot's: it is free, as nobody else is leaving */
-    s->ready = s->worn = false;
+    s->ready = s->worn = s->prepares = false;
     hs_page_leave(m->page, s->index);
     s->due = true;
     master_reload_answer(s, false, NULL);

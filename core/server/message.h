@@ -6,8 +6,11 @@ enum hs_message {
     /* from the master */
     HS_MESSAGE_DRAIN = 1, /* stop accepting, finish what runs, end */
     HS_MESSAGE_STOP,      /* end at once */
-    HS_MESSAGE_PREPARE,   /* load the scripts anew, beside those that serve */
-    HS_MESSAGE_COMMIT,    /* what was prepared takes over */
+    HS_MESSAGE_PREPARE,   /* load the scripts anew, beside those that serve, by new settings; text: 's' (settings, hs_settings_pack), 'a' (access log,
+                             opened), for each a descriptor */
+    HS_MESSAGE_COMMIT,    /* what was prepared takes over; text: 'e' (the error log is another file now, with its descriptor), 'E' (it is no file now), or
+                             nothing */
+    HS_MESSAGE_SETTINGS,  /* as PREPARE and COMMIT, but of settings only: who has begun since has the scripts already. Text: of both */
     HS_MESSAGE_ABANDON,   /* what was prepared is dropped */
     HS_MESSAGE_COMMAND,   /* carry out a control command; number: which; text: its words, each with a NUL behind it */
     HS_MESSAGE_CANCEL,    /* whoever gave that command is gone */

@@ -118,6 +118,17 @@ command_reload(const struct hs_oversight *o, struct hs_control_call *call)
     o->ops->reload(o->arg, call);
 }
 
+void
+hs_own_command_tell_change(struct hs_control_call *call, const struct hs_settings_change *change)
+{
+    if (change->changed[0] != '\0') {
+        hs_control_printf(call, HS_CONTROL_OUT, "settings that have changed: %s\n", change->changed);
+    }
+    if (change->fixed[0] != '\0') {
+        hs_control_printf(call, HS_CONTROL_OUT, "settings that would change, but need a restart: %s\n", change->fixed);
+    }
+}
+
 static void
 command_stop(const struct hs_oversight *o, struct hs_control_call *call)
 {
@@ -164,7 +175,7 @@ static const struct own_command {
 } commands[] = {
     { "help", "list the commands", command_help },
     { "log-level", "say from which level on messages are logged, or set it: debug, info, notice, warning, error", command_log_level },
-    { "reload", "load the scripts anew; ends when they serve everywhere, or with what is wrong", command_reload },
+    { "reload", "load the scripts and the settings anew; ends when they hold everywhere, or with what is wrong", command_reload },
     { "reopen", "open the log files anew", command_reopen },
     { "sessions", "the requests under way, oldest first, and where each one waits; --json", command_sessions },
     { "status", "what the server is and does, a name and a value on each line; --json", command_status },

@@ -49,18 +49,19 @@ int
 server_load(struct httpsrv_server *s, hs_lua_done_func *done, struct hs_scripts *out)
 {
     struct hs_scripts_place place = { .path = NULL };
+    const struct hs_settings *settings = server_renewal_settings(s);
     const struct hs_scripts_options options = {
         .loop = s->loop,
         .env = s->env,
         .phase = HS_LUA_LOAD,
-        .dev = s->settings.dev != 0,
+        .dev = settings->dev != 0,
         .memory = s->memory,
-        .load_timeout = s->settings.load_timeout,
-        .unload_timeout = s->settings.unload_timeout,
+        .load_timeout = settings->load_timeout,
+        .unload_timeout = settings->unload_timeout,
         .id = ++s->reload.last_id,
         .on_load = s->on_load,
         .on_load_arg = s->on_load_arg,
-        .modules = &s->settings.module,
+        .modules = &settings->module,
     };
 
     s->error[0] = '\0';
@@ -259,6 +260,7 @@ count(struct httpsrv_server *s, bool well)
 static void
 fail(struct httpsrv_server *s, int err)
 {
+    server_renewal_drop(s);
     free(s->reload.place);
     s->reload.place = NULL;
     if (s->error[0] == '\0') {
@@ -296,7 +298,10 @@ begin(struct httpsrv_server *s)
         fail(s, ENOMEM);
         return;
     }
-    int err = server_load(s, on_loaded, &r->next);
+    int err = server_renewal_prepare(s);
+    if (err == 0) {
+        err = server_load(s, on_loaded, &r->next);
+    }
     if (err != 0) {
         fail(s, err);
         return;
@@ -318,6 +323,7 @@ take_over(struct httpsrv_server *s)
     s->scripts = r->next;
     r->next = (struct hs_scripts){ .generation = NULL };
     r->place = NULL;
+    server_renewal_commit(s);
     server_make_current(s);
     hs_log(HS_LOG_NOTICE, "reloaded: generation %lu, %zu routes", hs_generation_id(s->scripts.generation), hs_generation_count(s->scripts.generation));
     count(s, true);
@@ -364,6 +370,7 @@ hs_server_decide_reload(struct httpsrv_server *s, bool goes_live)
         take_over(s);
     } else {
         hs_scripts_drop(&r->next, true);
+        server_renewal_drop(s);
         free(r->place);
         r->place = NULL;
         tell(s, ECANCELED);
@@ -463,6 +470,7 @@ server_reload_cancel(struct httpsrv_server *s)
     free(r->place);
     r->place = NULL;
     r->loading = r->loaded = r->held = r->wanted = false;
+    server_renewal_drop(s);
     TAILQ_CONCAT(&r->current, &r->later, link);
     if (told) {
         tell(s, ECANCELED);

@@ -64,7 +64,7 @@ httpsrv_server_new(struct httpsrv_server **out)
         atomic_flag_clear(&taken);
         return ENOMEM;
     }
-    s->request_fd = s->logs.fd = -1;
+    s->request_fd = s->logs.fd = s->renewal.access_fd = -1;
     *out = s;
     return 0;
 }
@@ -114,13 +114,22 @@ note_problem(void *arg, const char *message)
 int
 httpsrv_server_config(struct httpsrv_server *s, const char *file)
 {
+    char why[64];
+
     int err = check_new(s);
     if (err != 0) {
         return err;
     }
     s->error[0] = '\0';
     err = hs_config_file_read(&s->settings, file, HS_CONFIG_SECONDS, note_problem, s);
-    return err == ENOENT ? server_fail(s, ENOENT, "%s: %s", file, strerror(ENOENT)) : err;
+    if (err == ENOENT) {
+        return server_fail(s, ENOENT, "%s: %s", file, strerror(ENOENT));
+    }
+    if (err == 0) {
+        err = hs_setting_set(&s->settings, hs_setting_find("config"), file, HS_SOURCE_COMMAND, why, sizeof why);
+        s->renewal.reads = err == 0;
+    }
+    return err;
 }
 
 void
@@ -210,6 +219,9 @@ show_request(void *arg, const struct hs_request_end *e)
     struct httpsrv_server *s = arg;
     char line[1024];
 
+    if (hs_server_has_access_log(s)) {
+        return;
+    }
     (void)!write(s->request_fd, line, hs_access_show(line, sizeof line, e));
 }
 
@@ -230,8 +242,8 @@ on_refused(void *arg, const struct hs_h1_refused *r)
 
 /* --- starting --- */
 
-static struct hs_limits
-session_limits(const struct hs_settings *c)
+struct hs_limits
+server_session_limits(const struct hs_settings *c)
 {
     struct hs_limits l;
 
@@ -247,8 +259,8 @@ session_limits(const struct hs_settings *c)
     return l;
 }
 
-static struct hs_h1_limits
-h1_limits(const struct hs_settings *c)
+struct hs_h1_limits
+server_h1_limits(const struct hs_settings *c)
 {
     struct hs_h1_limits l;
 
@@ -275,8 +287,8 @@ static int
 make_floors(struct httpsrv_server *s)
 {
     const struct hs_loop_options options = { .base = s->base, .test_clock = s->test_clock };
-    const struct hs_limits limits = session_limits(&s->settings);
-    const struct hs_h1_limits h1 = h1_limits(&s->settings);
+    const struct hs_limits limits = server_session_limits(&s->settings);
+    const struct hs_h1_limits h1 = server_h1_limits(&s->settings);
 
     int err = hs_loop_new(&options, &s->loop);
     if (err != 0) {
@@ -438,6 +450,7 @@ httpsrv_server_free(struct httpsrv_server *s)
         }
         free_floors(s);
     }
+    server_renewal_fini(s);
     server_entrance_fini(s);
     hs_lua_memory_free(s->memory);
     hs_settings_fini(&s->settings);

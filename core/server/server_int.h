@@ -8,6 +8,7 @@
 #include "io/loop.h"
 #include "server/listeners.h"
 #include "server/request_ends.h"
+#include "server/settings_change.h"
 #include "server/settings.h"
 
 struct hs_oversight;
@@ -32,14 +33,23 @@ void hs_server_use_default_control(struct httpsrv_server *s);
 /* Before start: the process has its error log already, and its access log, if the settings want one, is to write to access_fd, which is taken over
  * (-1: opened by the server). Lines name worker. */
 void hs_server_use_logs(struct httpsrv_server *s, int access_fd, unsigned worker);
-/* Whether the settings want an access log. */
+/* Whether there is a line for each request in an access log. */
 bool hs_server_has_access_log(const struct httpsrv_server *s);
 /* The access log goes on with fd, which is taken over. */
 void hs_server_switch_access_log(struct httpsrv_server *s, int fd);
 /* Opens the log files anew: the process's error log, and the server's access log. 0; errno, and why says so: what could not be opened goes on. */
 int hs_server_reopen_logs(struct httpsrv_server *s, char *why, size_t size);
-/* Writes a line for each request to fd, which stays the caller's; -1: none (the default). */
+/* Writes a line for each request to fd, which stays the caller's, while there is no access log; -1: none (the default). */
 void hs_server_show_requests(struct httpsrv_server *s, int fd);
+/* Before start: at each reload the configuration is read again, as hs_config_read does, and the process's logs go by it. */
+void hs_server_read_config_again(struct httpsrv_server *s);
+/* The next reload, or hs_server_renew, is to go by these settings from a file (hs_settings_pack). access_fd, taken over: what the access log is to write
+ * to, if it changes; -1: nothing was opened. 0; ENOMEM. */
+int hs_server_hand_settings(struct httpsrv_server *s, struct hs_view packed, int access_fd);
+/* What was handed holds at once, without a reload. 0; errno, and what is wrong is noted: everything stays as it was. */
+int hs_server_renew(struct httpsrv_server *s);
+/* What the last settings that were read again have changed. */
+const struct hs_settings_change *hs_server_settings_change(const struct httpsrv_server *s);
 /* From now on what a reload has loaded does not take over by itself: prepared is called, from the loop, with 0, or with what made it fail (the former
  * generation stays, as always). After 0 it waits for hs_server_decide_reload. */
 void hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg, int err), void *arg);

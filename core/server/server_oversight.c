@@ -108,6 +108,7 @@ reload_ended(void *arg, int err)
 
     if (err == 0) {
         hs_control_printf(r->call, HS_CONTROL_OUT, "generation %lu, %zu routes\n", httpsrv_server_generation(r->server), hs_server_routes(r->server));
+        hs_own_command_tell_change(r->call, hs_server_settings_change(r->server));
     } else {
         hs_control_printf(r->call, HS_CONTROL_ERR, "httpsrv: reload failed, everything stays as it was: %s\n",
                           err == ECANCELED ? "the server stops" : httpsrv_server_error(r->server));

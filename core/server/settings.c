@@ -25,86 +25,89 @@
 
 #define AT(member) offsetof(struct hs_settings, member)
 
+/* Flags of the table. */
+enum { NONE = HS_SETTING_OR_NONE, COMMAND = HS_SETTING_COMMAND_ONLY, LIVE = HS_SETTING_LIVE };
+
 static const struct hs_setting table[] = {
-    { "listen", HS_SETTING_ADDRESSES, AT(listen), 0, 0, false, true, "127.0.0.1:8080", "ADDR",
+    { "listen", HS_SETTING_ADDRESSES, AT(listen), 0, 0, 0, "127.0.0.1:8080", "ADDR",
       "listen at PORT (of 127.0.0.1), IP:PORT, [IPv6]:PORT or unix:/PATH, with options as in unix:/PATH,mode=0660; may be repeated" },
-    { "workers", HS_SETTING_WORKERS, AT(workers), 0, 1024, false, true, "auto", "N",
+    { "workers", HS_SETTING_WORKERS, AT(workers), 0, 1024, 0, "auto", "N",
       "worker processes; auto: one per core; 0: everything in one process" },
-    { "watchdog", HS_SETTING_TIME, AT(watchdog), HS_MSEC * 100, YEAR, true, true, "10", "SECONDS",
+    { "watchdog", HS_SETTING_TIME, AT(watchdog), HS_MSEC * 100, YEAR, NONE, "10", "SECONDS",
       "an event loop that stands still for longer is reported with what it runs, and a worker replaced" },
-    { "memory-limit", HS_SETTING_SIZE, AT(memory_limit), 8 * MIB, INT64_MAX / 2, true, true, "1G", "BYTES",
+    { "memory-limit", HS_SETTING_SIZE, AT(memory_limit), 8 * MIB, INT64_MAX / 2, NONE | LIVE, "1G", "BYTES",
       "most that the Lua states of a worker may hold; what would need more fails, and the worker is replaced" },
-    { "shared-memory", HS_SETTING_SIZE, AT(shared_memory), 64 * KIB, 1024 * GIB, true, true, "64M", "BYTES",
+    { "shared-memory", HS_SETTING_SIZE, AT(shared_memory), 64 * KIB, 1024 * GIB, NONE, "64M", "BYTES",
       "room for what httpsrv.shared keeps for all workers; costs nothing until it is used" },
-    { "config", HS_SETTING_FILE, AT(config), 0, 0, false, false, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
-    { "control", HS_SETTING_PATH, AT(control), 0, 0, false, true, NULL, "PATH",
+    { "config", HS_SETTING_FILE, AT(config), 0, 0, COMMAND, NULL, "FILE", "read settings from FILE instead of DIR/config.lua" },
+    { "control", HS_SETTING_PATH, AT(control), 0, 0, 0, NULL, "PATH",
       "listen for httpsrv ctl at this unix socket, in a directory of one's own; none: not at all" },
-    { "user", HS_SETTING_NAME, AT(user), 0, 0, false, true, NULL, "NAME",
+    { "user", HS_SETTING_NAME, AT(user), 0, 0, 0, NULL, "NAME",
       "run as this user, with its groups, once sockets and files have been opened" },
-    { "group", HS_SETTING_NAME, AT(group), 0, 0, false, true, NULL, "NAME", "and as this group; without it the user's own" },
-    { "pid-file", HS_SETTING_PATH, AT(pid_file), 0, 0, false, true, NULL, "PATH", "write the process's number to this file" },
-    { "admin", HS_SETTING_PATH, AT(admin), 0, 0, false, true, NULL, "ADDR",
+    { "group", HS_SETTING_NAME, AT(group), 0, 0, 0, NULL, "NAME", "and as this group; without it the user's own" },
+    { "pid-file", HS_SETTING_PATH, AT(pid_file), 0, 0, 0, NULL, "PATH", "write the process's number to this file" },
+    { "admin", HS_SETTING_PATH, AT(admin), 0, 0, 0, NULL, "ADDR",
       "serve metrics, status, health and a live page at this address (docs/observability.md), apart from what is served; none: not at all. "
       "Without it: at a unix socket beside that of control" },
-    { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, false, true, "false", NULL,
+    { "dev", HS_SETTING_FLAG, AT(dev), 0, 1, 0, "false", NULL,
       "show tracebacks of Lua errors to the client, and load the scripts anew when one changes" },
-    { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, false, true, "info", "LEVEL",
+    { "log-level", HS_SETTING_LOG_LEVEL, AT(log_level), 0, 0, LIVE, "info", "LEVEL",
       "log messages from LEVEL on: debug, info, notice, warn, error" },
-    { "error-log", HS_SETTING_LOG, AT(error_log), 0, 0, false, true, "stderr", "WHERE",
+    { "error-log", HS_SETTING_LOG, AT(error_log), 0, 0, LIVE, "stderr", "WHERE",
       "where messages go: a file's name, stderr, stdout, syslog or syslog:FACILITY; USR1 has a file opened anew" },
-    { "access-log", HS_SETTING_LOG, AT(access_log), 0, 0, false, true, "none", "WHERE",
+    { "access-log", HS_SETTING_LOG, AT(access_log), 0, 0, LIVE, "none", "WHERE",
       "a line for each request: a file's name, - (stdout), stderr, syslog or syslog:FACILITY; without it a terminal shows requests" },
-    { "access-log-format", HS_SETTING_CHOICE, AT(access_log_format), 0, 1, false, true, "combined", "combined|json",
+    { "access-log-format", HS_SETTING_CHOICE, AT(access_log_format), 0, 1, LIVE, "combined", "combined|json",
       "of those lines: as Apache and nginx write them, or a JSON object on each" },
-    { "client-address-from", HS_SETTING_CHOICE, AT(client_address_from), 0, 1, false, true, "x-forwarded-for", "x-forwarded-for|forwarded",
+    { "client-address-from", HS_SETTING_CHOICE, AT(client_address_from), 0, 1, LIVE, "x-forwarded-for", "x-forwarded-for|forwarded",
       "the field in which trusted proxies say who their client is" },
-    { "request-id", HS_SETTING_FLAG, AT(request_id), 0, 1, false, true, "false", NULL,
+    { "request-id", HS_SETTING_FLAG, AT(request_id), 0, 1, LIVE, "false", NULL,
       "send an id with each response (X-Request-Id), that of a trusted proxy or a random one" },
-    { "backlog", HS_SETTING_COUNT, AT(backlog), 1, 65535, false, true, "4096", "N", "connections that may wait to be accepted" },
-    { "max-connections", HS_SETTING_COUNT, AT(max_connections), 1, UNSIGNED_MAX / 2, true, true, "none", "N",
+    { "backlog", HS_SETTING_COUNT, AT(backlog), 1, 65535, 0, "4096", "N", "connections that may wait to be accepted" },
+    { "max-connections", HS_SETTING_COUNT, AT(max_connections), 1, UNSIGNED_MAX / 2, NONE | LIVE, "none", "N",
       "connections at a time, over all listeners and workers; who comes beyond it waits to be accepted" },
-    { "allow", HS_SETTING_NETWORKS, AT(allow), 0, 0, false, true, NULL, "NETWORK",
+    { "allow", HS_SETTING_NETWORKS, AT(allow), 0, 0, LIVE, NULL, "NETWORK",
       "only these networks (192.0.2.0/24) may connect; may be repeated" },
-    { "deny", HS_SETTING_NETWORKS, AT(deny), 0, 0, false, true, NULL, "NETWORK", "these may not, whatever allow says; may be repeated" },
-    { "trusted", HS_SETTING_NETWORKS, AT(trusted), 0, 0, false, true, NULL, "NETWORK",
+    { "deny", HS_SETTING_NETWORKS, AT(deny), 0, 0, LIVE, NULL, "NETWORK", "these may not, whatever allow says; may be repeated" },
+    { "trusted", HS_SETTING_NETWORKS, AT(trusted), 0, 0, LIVE, NULL, "NETWORK",
       "proxies that are believed when they say who their client is; may be repeated" },
-    { "drain-timeout", HS_SETTING_TIME, AT(drain_timeout), 0, YEAR, false, true, "30", "SECONDS",
+    { "drain-timeout", HS_SETTING_TIME, AT(drain_timeout), 0, YEAR, LIVE, "30", "SECONDS",
       "when stopping: wait so long for requests and connections to end" },
-    { "load-timeout", HS_SETTING_TIME, AT(load_timeout), HS_MSEC, YEAR, true, true, "10", "SECONDS", "time that loading the scripts may take" },
-    { "unload-timeout", HS_SETTING_TIME, AT(unload_timeout), HS_MSEC, YEAR, false, true, "5", "SECONDS",
+    { "load-timeout", HS_SETTING_TIME, AT(load_timeout), HS_MSEC, YEAR, NONE | LIVE, "10", "SECONDS", "time that loading the scripts may take" },
+    { "unload-timeout", HS_SETTING_TIME, AT(unload_timeout), HS_MSEC, YEAR, LIVE, "5", "SECONDS",
       "time that the scripts' on_unload functions may take" },
-    { "generations", HS_SETTING_COUNT, AT(generations), 1, 1000, false, true, "8", "N",
+    { "generations", HS_SETTING_COUNT, AT(generations), 1, 1000, LIVE, "8", "N",
       "sets of handlers that live at a time, former ones with requests in flight included; the oldest beyond it is ended" },
-    { "module", HS_SETTING_FILES, AT(module), 0, 0, false, true, NULL, "FILE", "load handlers in C from this shared object; may be repeated" },
-    { "head-size", HS_SETTING_SIZE, AT(head_size), 256, HEAD_MAX, false, true, "16K", "BYTES", "largest request head (431)" },
-    { "head-fields", HS_SETTING_COUNT, AT(head_fields), 1, HS_MAX_FIELDS, false, true, "100", "N", "most header fields (431)" },
-    { "target-size", HS_SETTING_SIZE, AT(target_size), 64, HEAD_MAX, false, true, "8K", "BYTES", "longest request target (414)" },
-    { "head-timeout", HS_SETTING_TIME, AT(head_timeout), HS_MSEC, YEAR, false, true, "10", "SECONDS", "time for the whole request head (408)" },
-    { "handler-timeout", HS_SETTING_TIME, AT(handler_timeout), HS_MSEC, YEAR, true, true, "none", "SECONDS",
+    { "module", HS_SETTING_FILES, AT(module), 0, 0, LIVE, NULL, "FILE", "load handlers in C from this shared object; may be repeated" },
+    { "head-size", HS_SETTING_SIZE, AT(head_size), 256, HEAD_MAX, LIVE, "16K", "BYTES", "largest request head (431)" },
+    { "head-fields", HS_SETTING_COUNT, AT(head_fields), 1, HS_MAX_FIELDS, LIVE, "100", "N", "most header fields (431)" },
+    { "target-size", HS_SETTING_SIZE, AT(target_size), 64, HEAD_MAX, LIVE, "8K", "BYTES", "longest request target (414)" },
+    { "head-timeout", HS_SETTING_TIME, AT(head_timeout), HS_MSEC, YEAR, LIVE, "10", "SECONDS", "time for the whole request head (408)" },
+    { "handler-timeout", HS_SETTING_TIME, AT(handler_timeout), HS_MSEC, YEAR, NONE | LIVE, "none", "SECONDS",
       "time that a handler which waits may take (503); routes may differ" },
-    { "max-body", HS_SETTING_SIZE, AT(max_body), 0, INT64_MAX, true, true, "16M", "BYTES", "largest request body (413); routes may differ" },
-    { "body-memory", HS_SETTING_SIZE, AT(body_memory), 0, GIB, false, true, "1M", "BYTES",
+    { "max-body", HS_SETTING_SIZE, AT(max_body), 0, INT64_MAX, NONE | LIVE, "16M", "BYTES", "largest request body (413); routes may differ" },
+    { "body-memory", HS_SETTING_SIZE, AT(body_memory), 0, GIB, LIVE, "1M", "BYTES",
       "a body that is read as a whole is kept in a temporary file past this" },
-    { "body-ahead", HS_SETTING_SIZE, AT(body_ahead), KIB, GIB, false, true, "64K", "BYTES", "body bytes read ahead of the handler" },
-    { "body-rate", HS_SETTING_SIZE, AT(body_rate), 0, GIB, false, true, "1K", "BYTES", "slowest upload, per second, while a handler waits for it (408)" },
-    { "body-window", HS_SETTING_TIME, AT(body_window), HS_SEC, YEAR, false, true, "30", "SECONDS", "time over which that rate is averaged" },
-    { "drain-max", HS_SETTING_SIZE, AT(drain_max), 0, GIB, false, true, "64K", "BYTES",
+    { "body-ahead", HS_SETTING_SIZE, AT(body_ahead), KIB, GIB, LIVE, "64K", "BYTES", "body bytes read ahead of the handler" },
+    { "body-rate", HS_SETTING_SIZE, AT(body_rate), 0, GIB, LIVE, "1K", "BYTES", "slowest upload, per second, while a handler waits for it (408)" },
+    { "body-window", HS_SETTING_TIME, AT(body_window), HS_SEC, YEAR, LIVE, "30", "SECONDS", "time over which that rate is averaged" },
+    { "drain-max", HS_SETTING_SIZE, AT(drain_max), 0, GIB, LIVE, "64K", "BYTES",
       "most of an unread body that is read to keep the connection" },
-    { "keep-alive", HS_SETTING_TIME, AT(keep_alive), HS_MSEC, YEAR, false, true, "60", "SECONDS", "time that a connection may stand idle" },
-    { "max-requests", HS_SETTING_COUNT, AT(max_requests), 1, UNSIGNED_MAX, false, true, "10000", "N", "requests per connection" },
-    { "write-timeout", HS_SETTING_TIME, AT(write_timeout), HS_MSEC, YEAR, false, true, "30", "SECONDS",
+    { "keep-alive", HS_SETTING_TIME, AT(keep_alive), HS_MSEC, YEAR, LIVE, "60", "SECONDS", "time that a connection may stand idle" },
+    { "max-requests", HS_SETTING_COUNT, AT(max_requests), 1, UNSIGNED_MAX, LIVE, "10000", "N", "requests per connection" },
+    { "write-timeout", HS_SETTING_TIME, AT(write_timeout), HS_MSEC, YEAR, LIVE, "30", "SECONDS",
       "time in which a client must take some of the bytes that wait for it" },
-    { "pipeline-output", HS_SETTING_SIZE, AT(pipeline_output), KIB, GIB, false, true, "256K", "BYTES",
+    { "pipeline-output", HS_SETTING_SIZE, AT(pipeline_output), KIB, GIB, LIVE, "256K", "BYTES",
       "unsent bytes past which the next pipelined request waits" },
-    { "linger-max", HS_SETTING_SIZE, AT(linger_max), 0, GIB, false, true, "1G", "BYTES", "bytes discarded before a refused upload is closed" },
-    { "linger-timeout", HS_SETTING_TIME, AT(linger_timeout), HS_MSEC, YEAR, false, true, "2", "SECONDS", "time that this may take" },
-    { "linger-count", HS_SETTING_COUNT, AT(linger_count), 0, UNSIGNED_MAX, false, true, "1024", "N", "connections that may be in this state" },
-    { "response-high", HS_SETTING_SIZE, AT(response_high), KIB, GIB, false, true, "256K", "BYTES",
+    { "linger-max", HS_SETTING_SIZE, AT(linger_max), 0, GIB, LIVE, "1G", "BYTES", "bytes discarded before a refused upload is closed" },
+    { "linger-timeout", HS_SETTING_TIME, AT(linger_timeout), HS_MSEC, YEAR, LIVE, "2", "SECONDS", "time that this may take" },
+    { "linger-count", HS_SETTING_COUNT, AT(linger_count), 0, UNSIGNED_MAX, LIVE, "1024", "N", "connections that may be in this state" },
+    { "response-high", HS_SETTING_SIZE, AT(response_high), KIB, GIB, LIVE, "256K", "BYTES",
       "unsent bytes past which a handler that adds more waits" },
-    { "response-low", HS_SETTING_SIZE, AT(response_low), 0, GIB, false, true, "64K", "BYTES", "it goes on below this" },
-    { "response-buffer-max", HS_SETTING_SIZE, AT(response_buffer_max), KIB, 1024 * GIB, false, true, "16M", "BYTES",
+    { "response-low", HS_SETTING_SIZE, AT(response_low), 0, GIB, LIVE, "64K", "BYTES", "it goes on below this" },
+    { "response-buffer-max", HS_SETTING_SIZE, AT(response_buffer_max), KIB, 1024 * GIB, LIVE, "16M", "BYTES",
       "most that a response made at once may hold" },
-    { "turn-bytes", HS_SETTING_SIZE, AT(turn_bytes), KIB, GIB, false, true, "4M", "BYTES",
+    { "turn-bytes", HS_SETTING_SIZE, AT(turn_bytes), KIB, GIB, LIVE, "4M", "BYTES",
       "most that one response sends before the others have their turn" },
 };
 
@@ -172,6 +175,12 @@ hs_setting_is_list(const struct hs_setting *which)
 }
 
 bool
+hs_setting_is_live(const struct hs_setting *which)
+{
+    return (which->flags & HS_SETTING_LIVE) != 0;
+}
+
+bool
 hs_setting_is_process(const struct hs_setting *which)
 {
     return which->offset == AT(user) || which->offset == AT(group) || which->offset == AT(pid_file);
@@ -191,24 +200,33 @@ hs_setting_like(const char *name)
 
 /* --- values as text --- */
 
+const char *
+hs_setting_value(const struct hs_settings *s, const struct hs_setting *which, size_t i, char scratch[HS_SETTING_NUMBER_MAX])
+{
+    if (hs_setting_is_list(which)) {
+        const struct hs_setting_list *list = list_of(s, which);
+        return i < list->n ? list->items[i] : NULL;
+    }
+    if (i != 0 || is_string(which)) {
+        return i == 0 ? *string_of(s, which) : NULL;
+    }
+    (void)hs_setting_format_number(which, *number_of(s, which), scratch, HS_SETTING_NUMBER_MAX);
+    return scratch;
+}
+
 int
 hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size)
 {
-    if (is_string(which)) {
-        const char *v = *string_of(s, which);
-        return snprintf(dst, size, "%s", v != NULL ? v : "");
-    }
-    if (!hs_setting_is_list(which)) {
-        return hs_setting_format_number(which, *number_of(s, which), dst, size);
-    }
-    const struct hs_setting_list *list = list_of(s, which);
+    char scratch[HS_SETTING_NUMBER_MAX];
+    const char *v;
     int total = 0;
+
     if (size != 0) {
         dst[0] = '\0';
     }
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; (v = hs_setting_value(s, which, i, scratch)) != NULL; i++) {
         size_t at = (size_t)total < size ? (size_t)total : size;
-        total += snprintf(dst + at, size - at, "%s%s", i != 0 ? " " : "", list->items[i]);
+        total += snprintf(dst + at, size - at, "%s%s", i != 0 ? " " : "", v);
     }
     return total;
 }
@@ -340,19 +358,48 @@ hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which
     return (enum hs_setting_source)s->source[which - table];
 }
 
+/* Back to its default. 0 or ENOMEM: the defaults are good, test_settings.c sets them all. */
+static int
+reset(struct hs_settings *s, const struct hs_setting *which)
+{
+    s->source[which - table] = HS_SOURCE_DEFAULT;
+    if (which->def != NULL) {
+        int err = store(s, which, which->def, true);
+        return err != 0 ? ENOMEM : 0;
+    }
+    if (hs_setting_is_list(which)) {
+        list_clear(list_of(s, which));
+    } else {
+        free(*string_of(s, which)); /* all numbers have a default */
+        *string_of(s, which) = NULL;
+    }
+    return 0;
+}
+
 int
 hs_settings_init(struct hs_settings *s)
 {
-    char why[160];
-
     memset(s, 0, sizeof *s);
     for (size_t i = 0; i < N_SETTINGS; i++) {
-        if (table[i].def != NULL && hs_setting_set(s, &table[i], table[i].def, HS_SOURCE_DEFAULT, why, sizeof why) != 0) {
+        if (reset(s, &table[i]) != 0) {
             hs_settings_fini(s);
-            return ENOMEM; /* the defaults are good: test_settings.c sets them all */
+            return ENOMEM;
         }
     }
     return 0;
+}
+
+int
+hs_settings_forget_file(struct hs_settings *s)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < N_SETTINGS && err == 0; i++) {
+        if (s->source[i] == HS_SOURCE_FILE) {
+            err = reset(s, &table[i]);
+        }
+    }
+    return err;
 }
 
 size_t
@@ -383,25 +430,62 @@ list_copy(struct hs_setting_list *to, const struct hs_setting_list *from)
     return err;
 }
 
+bool
+hs_setting_equal(const struct hs_settings *a, const struct hs_settings *b, const struct hs_setting *which)
+{
+    char scratch_a[HS_SETTING_NUMBER_MAX], scratch_b[HS_SETTING_NUMBER_MAX];
+
+    for (size_t i = 0;; i++) {
+        const char *x = hs_setting_value(a, which, i, scratch_a), *y = hs_setting_value(b, which, i, scratch_b);
+        if (x == NULL || y == NULL) {
+            return x == y;
+        }
+        if (strcmp(x, y) != 0) {
+            return false;
+        }
+    }
+}
+
+int
+hs_setting_assign(struct hs_settings *to, const struct hs_settings *from, const struct hs_setting *which)
+{
+    struct hs_setting_list list = { NULL, 0 };
+    char *string = NULL;
+    int err = 0;
+
+    if (hs_setting_is_list(which)) {
+        err = list_copy(&list, list_of(from, which));
+        if (err != 0) {
+            list_clear(&list);
+            return err;
+        }
+        list_clear(list_of(to, which));
+        *list_of(to, which) = list;
+    } else if (is_string(which)) {
+        if (*string_of(from, which) != NULL) {
+            err = set_string(&string, *string_of(from, which));
+            if (err != 0) {
+                return err;
+            }
+        }
+        free(*string_of(to, which));
+        *string_of(to, which) = string;
+    } else {
+        *number_of(to, which) = *number_of(from, which);
+    }
+    to->source[which - table] = from->source[which - table];
+    return 0;
+}
+
 int
 hs_settings_copy(struct hs_settings *to, const struct hs_settings *from)
 {
-    struct hs_settings copy = *from;
+    struct hs_settings copy;
     int err = 0;
 
-    for (size_t i = 0; i < N_SETTINGS; i++) { /* first of all nothing is shared */
-        if (hs_setting_is_list(&table[i])) {
-            *list_of(&copy, &table[i]) = (struct hs_setting_list){ NULL, 0 };
-        } else if (is_string(&table[i])) {
-            *string_of(&copy, &table[i]) = NULL;
-        }
-    }
+    memset(&copy, 0, sizeof copy);
     for (size_t i = 0; i < N_SETTINGS && err == 0; i++) {
-        if (hs_setting_is_list(&table[i])) {
-            err = list_copy(list_of(&copy, &table[i]), list_of(from, &table[i]));
-        } else if (is_string(&table[i]) && *string_of(from, &table[i]) != NULL) {
-            err = set_string(string_of(&copy, &table[i]), *string_of(from, &table[i]));
-        }
+        err = hs_setting_assign(&copy, from, &table[i]);
     }
     if (err == 0) {
         hs_settings_fini(to);

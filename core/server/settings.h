@@ -31,13 +31,18 @@ enum hs_setting_type {
 /* Who set a value; a weaker source does not change what a stronger one has set. */
 enum hs_setting_source { HS_SOURCE_DEFAULT, HS_SOURCE_FILE, HS_SOURCE_COMMAND };
 
+enum hs_setting_flag {
+    HS_SETTING_OR_NONE = 1,      /* "none" is a value too, kept as -1 */
+    HS_SETTING_COMMAND_ONLY = 2, /* may not stand in a configuration file */
+    HS_SETTING_LIVE = 4,         /* a reload changes it; others need a restart */
+};
+
 struct hs_setting {
     const char *name; /* with dashes */
     enum hs_setting_type type;
     size_t offset;      /* of the value in struct hs_settings: int64_t, struct hs_setting_list or char * */
     int64_t min, max;   /* in what the value is kept in */
-    bool none;          /* "none" is a value too, kept as -1 */
-    bool in_file;       /* may stand in a configuration file */
+    unsigned flags;     /* of enum hs_setting_flag */
     const char *def;    /* the default, as text; NULL: empty */
     const char *value;  /* what help calls the value; NULL: takes none */
     const char *help;
@@ -48,7 +53,7 @@ struct hs_setting_list {
     size_t n;
 };
 
-enum { HS_SETTINGS_MAX = 80 };
+enum { HS_SETTINGS_MAX = 80, HS_SETTING_NUMBER_MAX = 64 };
 
 struct hs_settings {
     struct hs_setting_list listen, module, allow, deny, trusted;
@@ -71,6 +76,12 @@ struct hs_settings {
 int hs_settings_init(struct hs_settings *s);
 /* Makes *to a copy of from, in place of what it held. 0; ENOMEM, and then *to is as it was. */
 int hs_settings_copy(struct hs_settings *to, const struct hs_settings *from);
+/* Gives what a file has set its default again. 0; ENOMEM, and then some have theirs already. */
+int hs_settings_forget_file(struct hs_settings *s);
+/* Whether two have the same value there, wherever it comes from. */
+bool hs_setting_equal(const struct hs_settings *a, const struct hs_settings *b, const struct hs_setting *which);
+/* Gives *to the value that from has there, and its source. 0; ENOMEM, and then nothing is changed. */
+int hs_setting_assign(struct hs_settings *to, const struct hs_settings *from, const struct hs_setting *which);
 /* Frees what the values hold. */
 void hs_settings_fini(struct hs_settings *s);
 
@@ -80,6 +91,8 @@ const struct hs_setting *hs_setting_at(size_t i);
 const struct hs_setting *hs_setting_find(const char *name);
 /* Whether it holds several values: each that is set is added. */
 bool hs_setting_is_list(const struct hs_setting *which);
+/* Whether a reload changes it. */
+bool hs_setting_is_live(const struct hs_setting *which);
 /* Whether it is about the process, which belongs to the command alone: a server in a program has no say in that. */
 bool hs_setting_is_process(const struct hs_setting *which);
 /* Whether a value says "not at all": "none", or "false" as a script may have it. */
@@ -101,6 +114,9 @@ size_t hs_settings_shared(const struct hs_settings *s);
 /* Where the value comes from. */
 enum hs_setting_source hs_setting_source_of(const struct hs_settings *s, const struct hs_setting *which);
 
+/* The i-th value as text as it can be set, of a list that of an entry; 0 is the only one of others. Borrowed from s or from scratch, which has room for any
+ * number. NULL: there is none. */
+const char *hs_setting_value(const struct hs_settings *s, const struct hs_setting *which, size_t i, char scratch[HS_SETTING_NUMBER_MAX]);
 /* The value as text as it can be set, lists with blanks between. Returns the length that it has without the cut, as snprintf(3). */
 int hs_setting_format(const struct hs_settings *s, const struct hs_setting *which, char *dst, size_t size);
 

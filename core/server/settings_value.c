@@ -130,7 +130,7 @@ hs_setting_parse_number(const struct hs_setting *which, const char *text, int64_
 {
     enum hs_log_level level;
 
-    if (which->none && hs_setting_is_none(text)) {
+    if ((which->flags & HS_SETTING_OR_NONE) != 0 && hs_setting_is_none(text)) {
         *out = -1;
         return true;
     }
@@ -202,7 +202,7 @@ hs_setting_format_number(const struct hs_setting *which, int64_t v, char *dst, s
     static const char letters[] = "\0KMGT";
     size_t unit = 0;
 
-    if (v == -1 && which->none) {
+    if (v == -1 && (which->flags & HS_SETTING_OR_NONE) != 0) {
         return snprintf(dst, size, "none");
     }
     switch (which->type) {
@@ -270,5 +270,5 @@ hs_setting_describe(const struct hs_setting *which, char *why, size_t size)
     (void)hs_setting_format_number(which, which->min, min, sizeof min);
     (void)hs_setting_format_number(which, which->max, max, sizeof max);
     (void)snprintf(why, size, "must be %s from %s%s%s%s", kinds[which->type], min, which->max != INT64_MAX ? " to " : " on",
-                   which->max != INT64_MAX ? max : "", which->none ? ", or none" : "");
+                   which->max != INT64_MAX ? max : "", (which->flags & HS_SETTING_OR_NONE) != 0 ? ", or none" : "");
 }

@@ -29,6 +29,8 @@ struct worker {
     struct hs_worker_control *control;
     struct hs_page_slot *slot;
     struct hs_timer beat;
+    bool preparing; /* the master has not been told how that went */
+    bool overtaken; /* and has given it up since, and asked again */
 };
 
 /* --- signals --- */
@@ -138,6 +140,81 @@ tell_sessions(struct worker *w, uint32_t number)
     hs_buf_fini(&list);
 }
 
+/* Descriptors that came with a message, by their letters. */
+static int
+take(struct worker *w, struct hs_view letters, char which)
+{
+    const char *p = letters.n != 0 ? memchr(letters.p, which, letters.n) : NULL;
+
+    return p != NULL ? hs_ipc_take_fd(w->ipc, (size_t)(p - letters.p)) : -1;
+}
+
+/* The settings of the next reload. 0 or errno. */
+static int
+take_settings(struct worker *w, struct hs_view letters)
+{
+    struct hs_buf packed;
+    int fd = take(w, letters, 's');
+
+    hs_buf_init(&packed, SIZE_MAX);
+    int err = fd >= 0 ? hs_settings_read(fd, &packed) : EMFILE;
+    if (err == 0) {
+        err = hs_server_hand_settings(w->server, hs_buf_peek(&packed), take(w, letters, 'a'));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    hs_buf_fini(&packed);
+    return err;
+}
+
+/* The settings hold: the error log goes by them. */
+static void
+switch_error_log(struct worker *w, struct hs_view letters)
+{
+    int fd = take(w, letters, 'e');
+    bool is_other = fd >= 0 || (letters.n != 0 && memchr(letters.p, 'E', letters.n) != NULL);
+    int err = is_other ? hs_error_log_adopt(hs_server_settings(w->server)->error_log, fd) : 0;
+
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "the error log is another now, but this worker goes on with the former: %s", strerror(err));
+    }
+}
+
+static void
+prepare(struct worker *w, struct hs_view letters)
+{
+    int err = take_settings(w, letters);
+    const char *why = strerror(err);
+
+    hs_server_decide_reload(w->server, false); /* one that is held was given up before this worker had loaded it */
+    if (err == 0) {
+        err = httpsrv_server_reload(w->server);
+        why = httpsrv_server_error(w->server);
+    }
+    if (err != 0) {
+        tell(w, HS_MESSAGE_UNPREPARED, why);
+        return;
+    }
+    w->overtaken = w->preparing;
+    w->preparing = true;
+}
+
+/* This worker began while the others were reloading: it has the new scripts, and the former settings. */
+static void
+renew(struct worker *w, struct hs_view letters)
+{
+    int err = take_settings(w, letters);
+
+    if (err == 0) {
+        err = hs_server_renew(w->server);
+    }
+    if (err != 0) {
+        hs_log(HS_LOG_ERROR, "this worker goes on with the former settings: %s", strerror(err));
+    }
+    switch_error_log(w, letters);
+}
+
 static void
 on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
 {
@@ -162,14 +239,15 @@ on_message(void *arg, uint32_t type, uint32_t number, struct hs_view text)
         httpsrv_server_stop(w->server, 1);
         break;
     case HS_MESSAGE_PREPARE:
-        hs_server_decide_reload(w->server, false); /* one that is held was given up before this worker had loaded it */
-        if (httpsrv_server_reload(w->server) != 0) {
-            tell(w, HS_MESSAGE_UNPREPARED, httpsrv_server_error(w->server));
-        }
+        prepare(w, text);
         break;
     case HS_MESSAGE_COMMIT:
         hs_server_decide_reload(w->server, true);
+        switch_error_log(w, text);
         hs_server_publish(w->server);
+        break;
+    case HS_MESSAGE_SETTINGS:
+        renew(w, text);
         break;
     case HS_MESSAGE_ABANDON:
         hs_server_decide_reload(w->server, false);
@@ -199,6 +277,12 @@ on_prepared(void *arg, int err)
 {
     struct worker *w = arg;
 
+    if (w->overtaken) { /* the one that is wanted comes next */
+        w->overtaken = false;
+        hs_server_decide_reload(w->server, false);
+        return;
+    }
+    w->preparing = false;
     if (err == 0) {
         tell(w, HS_MESSAGE_PREPARED, "");
     } else {
@@ -267,7 +351,7 @@ start_server(struct worker *w)
     }
     settings->log_level = (int64_t)hs_log_get_level(); /* the master's, who may have been told another than it began with */
     hs_server_use_logs(w->server, start->access_fd, (unsigned)start->index);
-    if (isatty(STDERR_FILENO) && !hs_server_has_access_log(w->server)) {
+    if (isatty(STDERR_FILENO)) {
         hs_server_show_requests(w->server, STDERR_FILENO);
     }
     httpsrv_server_on_state(w->server, on_ready, NULL, w);

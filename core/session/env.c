@@ -78,6 +78,12 @@ hs_session_env_free(struct hs_session_env *env)
     free(env);
 }
 
+void
+hs_session_env_set_limits(struct hs_session_env *env, const struct hs_limits *limits)
+{
+    env->limits = *limits;
+}
+
 struct hs_session_env *
 hs_session_env_current(void)
 {

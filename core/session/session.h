@@ -59,6 +59,8 @@ extern const struct hs_stream_user hs_session_stream_user;
 /* The environment of this thread's loop, NULL in a thread without. */
 struct hs_session_env *hs_session_env_current(void);
 void hs_limits_default(struct hs_limits *l);
+/* Other limits from now on; what has begun may still go by the former. */
+void hs_session_env_set_limits(struct hs_session_env *env, const struct hs_limits *limits);
 /* Peers in trusted, which stays the caller's, are believed when they say in that field for whom they ask, and which id the request has. NULL: nobody
  * is (the default). */
 void hs_session_env_set_trust(struct hs_session_env *env, const struct hs_cidr_list *trusted, enum hs_forwarded_field field);
