@@ -354,6 +354,33 @@ a_tick_that_found_no_memory_is_armed_after_the_turn(void **state)
 
 #define on_test_clock(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void
+another_duration_holds_for_those_that_wait(void **state)
+{
+    (void)state;
+    struct hs_timeq q;
+    struct item a = { .letter = 'a' }, b = { .letter = 'b' };
+    trace[0] = '\0';
+    hs_timeq_init(&q, loop, 60 * HS_SEC, expired);
+    hs_timeq_touch(&q, &a.entry);
+    hs_loop_advance(loop, 5 * HS_SEC);
+    hs_timeq_set_duration(&q, 10 * HS_SEC);
+    hs_timeq_touch(&q, &b.entry);
+    assert_trace("");
+    hs_loop_advance(loop, 6 * HS_SEC);
+    assert_trace("a");
+    hs_timeq_set_duration(&q, 0); /* for ever */
+    hs_loop_advance(loop, 1000 * HS_SEC);
+    assert_trace("");
+    assert_false(hs_timer_pending(&loop->tick));
+    hs_timeq_set_duration(&q, HS_SEC); /* looked at again */
+    assert_true(hs_timer_pending(&loop->tick));
+    hs_loop_advance(loop, 2 * HS_SEC);
+    assert_trace("b");
+    hs_timeq_set_duration(&q, 5 * HS_SEC); /* nobody is there */
+    hs_timeq_fini(&q);
+}
+
 int
 main(void)
 {
@@ -370,6 +397,7 @@ main(void)
         on_test_clock(the_tick_runs_only_while_something_waits),
         on_test_clock(who_has_begun_before_is_before_those_who_came_since),
         cmocka_unit_test(a_tick_that_found_no_memory_is_armed_after_the_turn),
+        on_test_clock(another_duration_holds_for_those_that_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,6 +419,104 @@ each_failed_allocation_costs_lines_at_most(void **state)
     assert_true(alloc_fail_each(scenario, NULL) > 3);
 }
 
+static struct hs_access_change *
+change_to(const char *name, enum hs_access_format format)
+{
+    struct hs_access_log_options o = { .format = format, .worker = 3 };
+    struct hs_access_change *c;
+    int fd = -1;
+
+    assert_int_equal(hs_log_target_parse(name, &o.target), 0);
+    if (o.target.kind != HS_LOG_TO_NONE) {
+        assert_int_equal(hs_log_target_open(&o.target, &fd), 0);
+    }
+    assert_int_equal(hs_access_change_new(&o, fd, &c), 0);
+    return c;
+}
+
+/* Whether the lines of a file have the numbers from first on, n of them. */
+static bool
+has_lines(const char *name, unsigned first, unsigned n)
+{
+    char what[32];
+    size_t size;
+    const char *p = content(name, &size);
+
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(what, sizeof what, "GET /%u HTTP", first + i);
+        const char *nl = strchr(p, '\n');
+        const char *hit = strstr(p, what);
+        if (nl == NULL || hit == NULL || hit > nl) {
+            return false;
+        }
+        p = nl + 1;
+    }
+    return *p == '\0';
+}
+
+static void
+elsewhere_line_by_line(void **state)
+{
+    struct hs_access_log *log = open_log(path("log"), -1);
+
+    (void)state;
+    number = 0;
+    hs_access_change_free(change_to(path("other"), HS_ACCESS_COMBINED)); /* is not to be */
+    add(log);
+    hs_access_log_apply(log, change_to(path("other"), HS_ACCESS_COMBINED));
+    add(log);
+    add(log);
+    hs_access_log_apply(log, change_to(path("third"), HS_ACCESS_COMBINED)); /* while the first is on its way */
+    add(log);
+    assert_int_equal(rename(path("third"), path("rotated")), 0);
+    assert_int_equal(hs_access_log_reopen(log), 0); /* of the last */
+    advance(2 * HS_SEC);
+    assert_true(has_lines("log", 0, 1));
+    assert_true(has_lines("other", 1, 2));
+    assert_true(has_lines("third", 3, 1));
+    assert_int_equal(size_of("rotated"), 0);
+    hs_access_log_apply(log, change_to("none", HS_ACCESS_COMBINED));
+    add(log); /* goes nowhere */
+    advance(2 * HS_SEC);
+    hs_access_log_apply(log, change_to(path("log"), HS_ACCESS_COMBINED));
+    add(log);
+    close_log(log); /* on its way at the end */
+    assert_true(has_lines("third", 3, 1));
+    size_t n;
+    assert_non_null(strstr(content("log", &n), "GET /5 HTTP"));
+    static const char *const names[] = { "log", "other", "third", "rotated" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)unlink(path(names[i]));
+    }
+}
+
+static void
+lines_that_a_full_disk_has_refused_go_elsewhere(void **state)
+{
+    struct hs_access_log *log;
+    struct hs_access_log_stats st;
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    number = 0;
+    hs_log_set_sink(sink, NULL);
+    log = open_log(path("log"), full);
+    add(log);
+    add(log);
+    advance(2 * HS_SEC);
+    hs_access_log_get_stats(log, &st);
+    assert_true(st.errors > 0);
+    hs_access_log_apply(log, change_to(path("other"), HS_ACCESS_COMBINED));
+    settle();
+    assert_true(has_lines("other", 0, 2));
+    add(log);
+    close_log(log);
+    hs_log_set_sink(NULL, NULL);
+    assert_true(has_lines("other", 0, 3));
+    (void)unlink(path("log"));
+    (void)unlink(path("other"));
+}
+
 static int
 set_up(void **state)
 {
@@ -449,6 +547,8 @@ main(void)
         cmocka_unit_test(what_a_full_disk_has_kept_is_told_at_the_end),
         cmocka_unit_test(a_slow_reader_of_a_pipe),
         cmocka_unit_test(each_failed_allocation_costs_lines_at_most),
+        cmocka_unit_test(elsewhere_line_by_line),
+        cmocka_unit_test(lines_that_a_full_disk_has_refused_go_elsewhere),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -313,6 +313,67 @@ root_is_warned_of_what_others_can_write(void **state)
     assert_false(is_warned_of(0, 0644, 0, 01777)); /* nobody can put another in the place of root's there */
 }
 
+static void
+note_any(void *arg, const char *message)
+{
+    (void)arg;
+    strcat(strcat(told, message), "\n");
+}
+
+static int
+read_place(const char *where, const char *config)
+{
+    struct hs_scripts_place place;
+    char why[64];
+
+    told[0] = '\0';
+    hs_settings_fini(&settings);
+    assert_int_equal(hs_settings_init(&settings), 0);
+    if (config != NULL) {
+        assert_int_equal(hs_setting_set(&settings, hs_setting_find("config"), config, HS_SOURCE_COMMAND, why, sizeof why), 0);
+    }
+    assert_int_equal(hs_scripts_find(where, &place), 0);
+    int err = hs_config_read(&settings, &place, note_any, NULL);
+    hs_scripts_place_fini(&place);
+    return err;
+}
+
+static void
+what_is_served_brings_its_own_file(void **state)
+{
+    char other[300], why[64];
+
+    (void)state;
+    assert_int_equal(read_text("return { max_body = 7 }"), 0);
+    snprintf(other, sizeof other, "%s/other.lua", dir);
+    assert_int_equal(read_place(dir, NULL), 0);
+    assert_int_equal(settings.max_body, 7);
+    assert_int_equal(read_place(path, NULL), 0); /* a single script has none */
+    assert_int_equal(settings.max_body, 16 * 1024 * 1024);
+    assert_int_equal(read_place(dir, other), ENOENT);
+    assert_non_null(strstr(told, "other.lua: No such file"));
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(read_place(dir, NULL), 0);
+    assert_int_equal(settings.max_body, 16 * 1024 * 1024);
+    assert_int_equal(read_place(dir, other), 0);
+    assert_int_equal(settings.max_body, 7);
+    assert_int_equal(rename(other, path), 0);
+
+    assert_int_equal(read_text("return { response_low = '1M', keep_alive = 'x' }"), EINVAL);
+    assert_int_equal(read_place(dir, NULL), EINVAL); /* all of it is told */
+    assert_non_null(strstr(told, "keep_alive: must be "));
+    assert_non_null(strstr(told, "config.lua: response-low: must not be more than response-high\n"));
+    assert_int_equal(read_text("return {}"), 0);
+    assert_int_equal(hs_setting_set(&settings, hs_setting_find("target-size"), "17K", HS_SOURCE_COMMAND, why, sizeof why), 0);
+    struct hs_scripts_place place;
+    assert_int_equal(hs_scripts_find(dir, &place), 0);
+    told[0] = '\0';
+    assert_int_equal(hs_config_read(&settings, &place, note_any, NULL), EDOM); /* the command line is to blame */
+    assert_string_equal(told, "--target-size: must not be more than head-size\n");
+    hs_scripts_place_fini(&place);
+    hs_settings_fini(&settings);
+}
+
 int
 main(void)
 {
@@ -329,6 +390,7 @@ main(void)
         cmocka_unit_test(files_that_cannot_be_read),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
         cmocka_unit_test(root_is_warned_of_what_others_can_write),
+        cmocka_unit_test(what_is_served_brings_its_own_file),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -38,7 +38,7 @@ path(const char *name)
 static unsigned
 count(const char *name, const char *what)
 {
-    static char text[1 << 20];
+    static char text[16 << 20];
     int fd = open(path(name), O_RDONLY);
     unsigned n = 0;
 
@@ -181,6 +181,68 @@ syslog_has_level_and_process(void **state)
     hs_error_log_close();
 }
 
+static void
+what_somebody_else_has_opened(void **state)
+{
+    (void)state;
+    int fd = open(path("given"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_int_equal(hs_error_log_adopt(path("given"), fd), 0);
+    assert_int_equal(hs_error_log_fd(), fd);
+    hs_log(HS_LOG_ERROR, "adopted");
+    assert_int_equal(count("given", "adopted"), 1);
+    assert_int_equal(rename(path("given"), path("old")), 0);
+    assert_int_equal(hs_error_log_reopen(), 0); /* by its name */
+    hs_log(HS_LOG_ERROR, "again");
+    assert_int_equal(count("given", "again"), 1);
+    assert_int_equal(hs_error_log_adopt(path("log"), -1), EINVAL);
+    fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(hs_error_log_adopt("syslog:none", fd), EINVAL);
+    assert_int_equal(fcntl(fd, F_GETFD), -1); /* taken over all the same */
+    hs_log(HS_LOG_ERROR, "still");
+    assert_int_equal(count("given", "still"), 1);
+    assert_int_equal(hs_error_log_adopt("none", -1), 0);
+    hs_log(HS_LOG_ERROR, "nowhere");
+    assert_int_equal(hs_error_log_fd(), -1);
+    assert_int_equal(count("given", "nowhere"), 0);
+    hs_error_log_close();
+    assert_int_equal(hs_error_log_try(path("log")), 0);
+    assert_int_equal(hs_error_log_try(path("none/log")), ENOENT);
+    assert_int_equal(hs_error_log_try("syslog:none"), EINVAL);
+    assert_int_equal(hs_error_log_try("syslog"), 0);
+    assert_int_equal(hs_error_log_fd(), -1); /* nothing has changed */
+    (void)unlink(path("given"));
+    (void)unlink(path("old"));
+}
+
+static void
+threads_lose_nothing_while_it_moves(void **state)
+{
+    pthread_t threads[3];
+    unsigned written[3] = { 0 };
+
+    (void)state;
+    atomic_store(&over, false);
+    (void)unlink(path("log"));
+    assert_int_equal(hs_error_log_open(path("log"), NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_all, &written[i]), 0);
+    }
+    for (int round = 0; round < 60; round++) {
+        assert_int_equal(hs_error_log_open(path(round % 2 == 0 ? "given" : "log"), NULL), 0);
+        for (int i = 0; i < 10; i++) {
+            hs_log(HS_LOG_ERROR, "between");
+        }
+    }
+    atomic_store(&over, true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(count("log", "one of many\n") + count("given", "one of many\n"), written[0] + written[1] + written[2]);
+    assert_int_equal(count("log", "between\n") + count("given", "between\n"), 600);
+    hs_error_log_close();
+    (void)unlink(path("given"));
+}
+
 static int
 set_up(void **state)
 {
@@ -208,6 +270,8 @@ main(void)
         cmocka_unit_test(what_cannot_be_opened_leaves_the_former),
         cmocka_unit_test(threads_lose_nothing_while_it_is_opened_anew),
         cmocka_unit_test(syslog_has_level_and_process),
+        cmocka_unit_test(what_somebody_else_has_opened),
+        cmocka_unit_test(threads_lose_nothing_while_it_moves),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -21,6 +21,10 @@ make(struct hs_gates *all, const char *text, size_t kind)
     struct hs_gate *g;
     char why[256];
     assert_int_equal(hs_listen_options_parse(text, &o, why, sizeof why), 0);
+    if (!hs_gate_is_needed(all, &o)) {
+        hs_listen_options_fini(&o);
+        return NULL;
+    }
     assert_int_equal(hs_gate_new(all, &o, kind, &g), 0);
     hs_listen_options_fini(&o);
     return g;
@@ -211,6 +215,28 @@ threat_38_each_allocation_fails_once(void **state)
     assert_in_range(alloc_fail_each(scenario, &all), 2, 4);
 }
 
+static void
+places_are_counted_where_there_is_no_limit_yet(void **state)
+{
+    (void)state;
+    struct hs_gates all = { .max = 0 };
+    assert_int_equal(hs_quota_new(1, 2, &all.quota), 0);
+    struct hs_gate *g = make(&all, "80,deny=10.0.0.0/8", 1);
+    assert_true(hs_gate_enter(g));
+    assert_true(hs_gate_enter(g));
+    all.max = 2; /* from now on */
+    assert_false(hs_gate_enter(g));
+    hs_gate_leave(g);
+    assert_true(hs_gate_enter(g));
+    all.max = 0;
+    hs_gate_leave(g);
+    hs_gate_leave(g);
+    assert_int_equal(hs_quota_total(all.quota, 0), 0);
+    assert_int_equal(hs_quota_total(all.quota, 1), 0);
+    hs_gate_delref(g);
+    hs_quota_free(all.quota);
+}
+
 int
 main(void)
 {
@@ -221,6 +247,7 @@ main(void)
         cmocka_unit_test(of_an_abstract_socket_only_ones_own_processes_are_trusted),
         cmocka_unit_test(places_are_limited_for_one_and_for_all),
         cmocka_unit_test(threat_38_each_allocation_fails_once),
+        cmocka_unit_test(places_are_counted_where_there_is_no_limit_yet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
