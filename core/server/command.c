@@ -112,15 +112,14 @@ help_options(const struct hs_command *c, FILE *to)
             continue;
         }
         (void)snprintf(left, sizeof left, "--%s%s%s", s->name, s->value != NULL ? " " : "", s->value != NULL ? s->value : "");
-        if (s->def != NULL && s->type != HS_SETTING_FLAG) {
-            fprintf(to, "  %-29s %s (%s)\n", left, s->help, s->def);
-        } else {
-            fprintf(to, "  %-29s %s\n", left, s->help);
-        }
+        bool has_default = s->def != NULL && s->type != HS_SETTING_FLAG;
+        fprintf(to, " %c%-29s %s%s%s%s\n", c->options == HS_OPTIONS_ALL && !hs_setting_is_live(s) ? '*' : ' ', left, s->help, has_default ? " (" : "",
+                has_default ? s->def : "", has_default ? ")" : "");
     }
     fprintf(to, "  %-29s %s\n", "--help", "show this");
     if (c->options == HS_OPTIONS_ALL) {
-        fputs("\nBYTES may end in K, M or G, SECONDS in ms, s, m or h. In parentheses: the default.\n", to);
+        fputs("\nBYTES may end in K, M or G, SECONDS in ms, s, m or h. In parentheses: the default.\n"
+              "A reload reads the settings again; those with a * change with a restart only.\n", to);
     }
 }
 

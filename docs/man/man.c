@@ -117,8 +117,11 @@ setting_text(const struct hs_setting *s)
         text(s->def);
         puts(".");
     }
-    if (!s->in_file) {
+    if ((s->flags & HS_SETTING_COMMAND_ONLY) != 0) {
         puts("It cannot stand in a configuration file.");
+    }
+    if (!hs_setting_is_live(s)) {
+        puts("It changes with a restart only.");
     }
 }
 
@@ -214,10 +217,12 @@ page_5(void)
          "A list of addresses is a string or a table of strings.\n"
          "An option of the command line goes before the file,\nand the file before the default.\n"
          "An unknown name and a value that cannot be are errors.\n"
+         ".Pp\nThe file is read again at each reload.\nSettings change then, but for those that say otherwise,\n"
+         "and none does when the file has errors.\n"
          ".Sh SETTINGS\n.Bl -tag -width Ds");
     for (size_t i = 0; hs_setting_at(i) != NULL; i++) {
         const struct hs_setting *s = hs_setting_at(i);
-        if (!s->in_file) {
+        if ((s->flags & HS_SETTING_COMMAND_ONLY) != 0) {
             continue;
         }
         fputs(".It Va ", stdout);

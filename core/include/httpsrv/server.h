@@ -61,7 +61,8 @@ HTTPSRV_API const char *httpsrv_server_error(const struct httpsrv_server *server
  * address to those that start opens. What is set so comes before what a configuration file says.
  * 0; ENOENT: there is no such setting; EINVAL: no such value; EBUSY: the server was started; ENOMEM. */
 HTTPSRV_API int httpsrv_server_set(struct httpsrv_server *server, const char *name, const char *value);
-/* Reads settings from a Lua file that returns a table of them. 0; ENOENT: no such file; EINVAL: it has errors (the first is told); EBUSY; ENOMEM. */
+/* Reads settings from a Lua file that returns a table of them, and again at each reload: what needs no restart changes then, or nothing does when the file
+ * has errors; also error-log and log-level, so the program's own log then goes where the file says. Of several files the last is read again. 0; ENOENT: no such file; EINVAL: it has errors (the first is told); EBUSY; ENOMEM. */
 HTTPSRV_API int httpsrv_server_config(struct httpsrv_server *server, const char *file);
 
 /* Binds and listens at once: "8080" (of 127.0.0.1), "127.0.0.1:8080", "[::1]:8080", "unix:/path"; port 0: any free one; with options
