@@ -86,7 +86,7 @@ static int
 send_to(struct slot *s, enum hs_message type, bool with_error_log)
 {
     const struct master_renewal *r = &s->m->reload.renewal;
-    char letters[HS_IPC_FDS_MAX + 1];
+    char letters[HS_IPC_FDS_MAX + 1] = "";
     int fds[HS_IPC_FDS_MAX];
     size_t n = 0, nfds;
 

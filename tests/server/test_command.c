@@ -192,7 +192,7 @@ help_lists_commands_and_settings(void **state)
     assert_int_equal(run("help", "serve", text, sizeof text, STDOUT_FILENO), 0);
     for (size_t i = 0; hs_setting_at(i) != NULL; i++) {
         char option[64];
-        (void)snprintf(option, sizeof option, "  --%s ", hs_setting_at(i)->name);
+        (void)snprintf(option, sizeof option, " %c--%s ", hs_setting_is_live(hs_setting_at(i)) ? ' ' : '*', hs_setting_at(i)->name);
         assert_non_null(strstr(text, option));
         assert_non_null(strstr(text, hs_setting_at(i)->help));
         assert_true(hs_setting_at(i)->def == NULL || hs_setting_at(i)->type == HS_SETTING_FLAG || strstr(text, hs_setting_at(i)->def) != NULL);
