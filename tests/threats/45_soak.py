@@ -5,8 +5,8 @@ is time for in MINUTES (make soak MINUTES=60): nothing fails and nothing is clos
 there are as many Lua states, ios, tasks and descriptors as at the beginning, and no more memory than after the fiftieth.
 
 The same again while workers are killed with 9 twice a second, for 30 s, or a fifth of MINUTES: what is lost was the killed worker's, and what the master had
-for it is free again.
-timeout: 600"""
+for it is free again."""
+# timeout: 600
 import collections
 import os
 import random
