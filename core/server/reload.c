@@ -378,6 +378,12 @@ hs_server_decide_reload(struct httpsrv_server *s, bool goes_live)
     hs_defer(s->loop, &r->soon);
 }
 
+bool
+hs_server_is_reloading(const struct httpsrv_server *s)
+{
+    return s->reload.loading;
+}
+
 static void
 step(void *arg)
 {

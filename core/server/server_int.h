@@ -55,6 +55,8 @@ const struct hs_settings_change *hs_server_settings_change(const struct httpsrv_
 void hs_server_hold_reloads(struct httpsrv_server *s, void (*prepared)(void *arg, int err), void *arg);
 /* Whether the generation that waits takes over, or is dropped. Does nothing when none waits. */
 void hs_server_decide_reload(struct httpsrv_server *s, bool take_over);
+/* Whether a generation is being loaded, or is held. */
+bool hs_server_is_reloading(const struct httpsrv_server *s);
 /* Before start: the loop is watched, as the setting watchdog says. Takes signals (bindings/stall.h), so it is for processes of ours. */
 void hs_server_use_watchdog(struct httpsrv_server *s);
 /* worn is called, from the loop, when the Lua states have used up their memory (setting memory-limit), instead of loading the scripts anew, which is what a

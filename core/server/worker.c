@@ -30,7 +30,7 @@ struct worker {
     struct hs_page_slot *slot;
     struct hs_timer beat;
     bool preparing; /* the master has not been told how that went */
-    bool overtaken; /* and has given it up since, and asked again */
+    bool overtaken; /* it has given up the one that is being loaded, and asked again */
 };
 
 /* --- signals --- */
@@ -196,7 +196,7 @@ prepare(struct worker *w, struct hs_view letters)
         tell(w, HS_MESSAGE_UNPREPARED, why);
         return;
     }
-    w->overtaken = w->preparing;
+    w->overtaken = w->preparing && hs_server_is_reloading(w->server);
     w->preparing = true;
 }
 

@@ -8,6 +8,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -136,6 +137,33 @@ def test_a_reload_that_a_worker_misses():
             with server.connect() as s:
                 said.add(ask(s)[1])
         check("and serves", said == {b"hello 3"}, said)
+
+
+MISSED = """
+local httpsrv = require "httpsrv"
+if httpsrv.worker_id() == 0 and httpsrv.phase() == "load" and %d == 2 then os.execute("sleep 12") end
+""" + SCRIPT
+
+
+def test_answers_of_a_reload_that_was_given_up():
+    """They are none to the next one, whether it begins after them or waits for what is being loaded."""
+    with serving_workers("--load-timeout", "1", "--watchdog", "60") as server:
+        late = server.workers()[0]
+        os.kill(late, signal.SIGSTOP)
+        server.write("a.lua", SCRIPT % 2)
+        check("a reload is missed", server.ctl("reload").returncode == 1)
+        server.write("a.lua", SCRIPT % 3)
+        threading.Timer(0.5, os.kill, (late, signal.SIGCONT)).start()
+        check("one that waits for a worker is answered once for both", server.ctl("reload").returncode == 0, server.log())
+        server.write("a.lua", MISSED % (2, 4))
+        check("a reload takes a worker too long", server.ctl("reload").returncode == 1 and server.log().count("a worker does not answer") == 2, server.log())
+        server.write("a.lua", MISSED % (3, 5))
+        check("the next one is not taken for it", server.ctl("reload").returncode == 0, server.log())
+        said = set()
+        for _ in range(50):
+            with server.connect() as s:
+                said.add(ask(s)[1])
+        check("and serves in all", said == {b"hello 5"} and late in server.workers(), said)
 
 
 def test_drain():
