@@ -11,24 +11,36 @@
 #include "base/log.h"
 #include "bindings/task.h"
 
-int
-hs_enter_resume(struct hs_task *t, int nargs)
+static inline __attribute__((always_inline)) int
+resume(struct hs_lua_runtime *rt, struct hs_task *t, int nargs)
 {
-    struct hs_lua_runtime *rt = t->rt;
-    assert(rt->entered == 0 && rt->current == NULL);
-    const bool loading = rt->phase != HS_LUA_RUN && rt->generation != NULL;
-    if (loading) {
-        hs_generation_set_building(rt->generation);
-    }
     rt->entered = 1;
     rt->current = t;
     int status = lua_resume(t->co, nargs);
     rt->current = NULL;
     rt->entered = 0;
-    if (loading) {
-        hs_generation_set_building(NULL);
-    }
     return status;
+}
+
+/* Before the runtime serves, when what registers itself belongs to its generation. */
+static __attribute__((noinline)) int
+resume_loading(struct hs_lua_runtime *rt, struct hs_task *t, int nargs)
+{
+    if (rt->generation == NULL) {
+        return resume(rt, t, nargs);
+    }
+    hs_generation_set_building(rt->generation);
+    int status = resume(rt, t, nargs);
+    hs_generation_set_building(NULL);
+    return status;
+}
+
+int
+hs_enter_resume(struct hs_task *t, int nargs)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    assert(rt->entered == 0 && rt->current == NULL);
+    return __builtin_expect(rt->phase == HS_LUA_RUN, 1) ? resume(rt, t, nargs) : resume_loading(rt, t, nargs);
 }
 
 struct protected_call {

@@ -160,12 +160,40 @@ suspend(struct hs_req *req, ec_httpsrv_session *sess)
     return EC_HTTPSRV_HANDLER_ASYNC;
 }
 
+/* Sees to what the first run has led to; o is the task's only while it may end here. */
+static int
+settle_telling(struct hs_task *t, ec_httpsrv_session *sess, int status, struct outcome *o)
+{
+    t->data = o;
+    hs_task_settle(t, status);
+    if (o->ended) {
+        return o->rc == EC_HTTPSRV_HANDLER_DONE ? o->rc : suspend(hs_session_binding_data(sess), sess);
+    }
+    t->data = NULL;
+    struct hs_req *req = hs_req_of_handler(t);
+    if (req == NULL) {
+        t->data = o;
+        hs_task_drop(t);
+        hs_session_fail(sess, 503);
+        return EC_HTTPSRV_HANDLER_DONE;
+    }
+    return suspend(req, sess);
+}
+
+/* The first run has led to something else than a mere end. Out of line: a mere end needs no outcome. */
+static __attribute__((noinline)) int
+settle(struct hs_task *t, ec_httpsrv_session *sess, int status)
+{
+    struct outcome o = { false, EC_HTTPSRV_HANDLER_DONE };
+
+    return settle_telling(t, sess, status, &o);
+}
+
 static int
 run_handler(struct hs_lua_handler *h, ec_httpsrv_session *sess)
 {
     struct hs_lua_runtime *rt = h->rt;
-    struct outcome o = { false, EC_HTTPSRV_HANDLER_DONE };
-    struct hs_task *t = rt->entered == 0 ? hs_task_take(rt, &handler_ops, &o) : NULL;
+    struct hs_task *t = rt->entered == 0 ? hs_task_take(rt, &handler_ops, NULL) : NULL;
     if (t == NULL) {
         hs_session_fail(sess, 503);
         return EC_HTTPSRV_HANDLER_DONE;
@@ -175,21 +203,8 @@ run_handler(struct hs_lua_handler *h, ec_httpsrv_session *sess)
     t->continues = h->continues;
     lua_rawgeti(t->co, LUA_REGISTRYINDEX, h->fn_ref);
     lua_pushnumber(t->co, hs_session_handle(sess));
-    if (hs_task_run(t, 1)) {
-        return EC_HTTPSRV_HANDLER_DONE;
-    }
-    if (o.ended) {
-        return o.rc == EC_HTTPSRV_HANDLER_DONE ? o.rc : suspend(hs_session_binding_data(sess), sess);
-    }
-    t->data = NULL;
-    struct hs_req *req = hs_req_of_handler(t);
-    if (req == NULL) {
-        t->data = &o;
-        hs_task_drop(t);
-        hs_session_fail(sess, 503);
-        return EC_HTTPSRV_HANDLER_DONE;
-    }
-    return suspend(req, sess);
+    int status = hs_task_run_taken(t, 1);
+    return __builtin_expect(status == HS_TASK_OVER, 1) ? EC_HTTPSRV_HANDLER_DONE : settle(t, sess, status);
 }
 
 static int

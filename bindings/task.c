@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/live.h"
@@ -338,28 +339,50 @@ hs_task_start(struct hs_task *t, int nargs)
     }
 }
 
-bool
-hs_task_run(struct hs_task *t, int nargs)
+/* Whether t, whose function has returned, has nothing that must be seen to: asked in few steps. */
+static inline bool
+is_plain(const struct hs_task *t, const struct hs_lua_runtime *rt)
+{
+    return ((uintptr_t)t->req | (uintptr_t)t->shield | (uintptr_t)rt->unloader | t->cancelled | t->spoilt | t->listed) == 0 &&
+           rt->nspare < MAX_SPARE;
+}
+
+int
+hs_task_run_taken(struct hs_task *t, int nargs)
 {
     struct hs_lua_runtime *rt = t->rt;
     rt->busy++;
     t->started = true;
     t->state = HS_TASK_RUNNING;
     int status = hs_enter_resume(t, nargs);
-    const bool plain = status == 0 && t->req == NULL && t->shield == NULL && !t->cancelled && !t->spoilt && !t->listed &&
-                       rt->unloader == NULL && rt->nspare < MAX_SPARE;
-    if (__builtin_expect(plain, 1)) {
-        if (lua_gettop(t->co) != 0) {
-            lua_settop(t->co, 0);
-        }
-        t->started = t->continues = false;
-        t->sess = NULL;
-        put_back(t);
-    } else {
-        settle(t, status);
+    if (__builtin_expect(status != 0 || !is_plain(t, rt), 0)) {
+        return status;
     }
+    if (lua_gettop(t->co) != 0) {
+        lua_settop(t->co, 0);
+    }
+    t->started = t->continues = false;
+    t->sess = NULL;
+    put_back(t);
     leave(rt);
-    return plain;
+    return HS_TASK_OVER;
+}
+
+void
+hs_task_settle(struct hs_task *t, int status)
+{
+    struct hs_lua_runtime *rt = t->rt;
+    settle(t, status);
+    leave(rt);
+}
+
+void
+hs_task_run(struct hs_task *t, int nargs)
+{
+    int status = hs_task_run_taken(t, nargs);
+    if (status != HS_TASK_OVER) {
+        hs_task_settle(t, status);
+    }
 }
 
 void

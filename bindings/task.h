@@ -31,6 +31,8 @@ struct hs_task_ops {
     void (*ended)(struct hs_task *t, int status);
 };
 
+enum { HS_TASK_OVER = -1 };
+
 /* A span during which cancellation is not delivered (httpsrv.shield). */
 struct hs_shield;
 
@@ -94,9 +96,13 @@ void hs_task_discard(struct hs_task *t);
 /* Starts the function that lies on its stack below nargs arguments: at once when no Lua is running (it may have ended on return, then ended has
  * been called), else from the run list. held: when the runtime goes live. */
 void hs_task_start(struct hs_task *t, int nargs);
-/* The same, at once, also while another task is being finished. Lua must not be running. True: the function has returned and left nothing
- * to be seen to (no request's record, no error, no cancellation); the task is spare again and ended was not called. */
-bool hs_task_run(struct hs_task *t, int nargs);
+/* The same, at once, also while another task is being finished. Lua must not be running. */
+void hs_task_run(struct hs_task *t, int nargs);
+/* The same in two steps, for a task that was taken. HS_TASK_OVER: the function has returned and left nothing to be seen to (no request's record, no
+ * error, no cancellation); the task is spare again and ended was not called. Else hs_task_settle is to be called next, with what this returned. */
+int hs_task_run_taken(struct hs_task *t, int nargs);
+/* What the first run has led to: the task waits, or it has ended. */
+void hs_task_settle(struct hs_task *t, int status);
 /* Ends a task that waits: it is not resumed any more. Lua must not be running. */
 void hs_task_drop(struct hs_task *t);
 void hs_task_hold(struct hs_task *t, int nargs);

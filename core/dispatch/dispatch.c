@@ -441,14 +441,6 @@ again(void *arg, ec_httpsrv_session *sess)
     return call(sess, hs_session_route(sess));
 }
 
-/* The session itself sees to a body for statuses without one. */
-static void
-finish(void *arg, ec_httpsrv_session *sess)
-{
-    (void)arg;
-    (void)sess;
-}
-
 static void
 ended(void *arg, ec_httpsrv_session *sess)
 {
@@ -460,6 +452,5 @@ ended(void *arg, ec_httpsrv_session *sess)
 const struct hs_session_app hs_dispatch_app = {
     .begin = begin,
     .again = again,
-    .finish = finish,
     .ended = ended,
 };

@@ -77,17 +77,19 @@ h1_leave(struct h1_conn *c)
 }
 
 void
-h1_time_input(struct h1_conn *c, struct hs_timeq *q)
+h1_time_input(struct h1_conn *c, enum h1_queue q)
 {
-    if (c->in_q && c->in_q != q) {
-        hs_timeq_remove(c->in_q, &c->in_timer);
+    struct hs_h1 *h = c->h;
+
+    if (c->in_q != H1_NO_Q && c->in_q != q) {
+        hs_timeq_remove(&h->in_queues[c->in_q - 1], &c->in_timer);
     }
-    if (q == &c->h->idle_q) {
-        hs_timeq_touch_coarse(q, &c->in_timer);
-    } else if (q) {
-        hs_timeq_touch(q, &c->in_timer);
+    if (q == H1_IDLE_Q) {
+        hs_timeq_touch_coarse(&h->idle_q, &c->in_timer);
+    } else if (q != H1_NO_Q) {
+        hs_timeq_touch(&h->in_queues[q - 1], &c->in_timer);
     }
-    c->in_q = q;
+    c->in_q = (uint8_t)q;
 }
 
 void
@@ -148,7 +150,7 @@ h1_close(struct h1_conn *c, bool reset)
     free(c->in);
     c->in = NULL;
     c->in_len = 0;
-    h1_time_input(c, NULL);
+    h1_time_input(c, H1_NO_Q);
     hs_timeq_remove(&h->write_q, &c->out_timer);
     if (c->state == H1_LINGER) {
         h->stats.lingering--;
@@ -177,7 +179,7 @@ begin_linger(struct h1_conn *c)
         return;
     }
     c->body->drained = 0;
-    h1_time_input(c, &h->linger_q);
+    h1_time_input(c, H1_LINGER_Q);
     h1_update_interest(c);
 }
 
@@ -208,7 +210,7 @@ h1_close_when_sent(struct h1_conn *c)
     if (!may_close_at_once(c) && c->state != H1_CLOSING) {
         h1_set_state(c, H1_CLOSING);
     }
-    h1_time_input(c, NULL);
+    h1_time_input(c, H1_NO_Q);
     h1_push(c, false);
     if (c->broken) {
         h1_close(c, false);
@@ -287,7 +289,7 @@ h1_refuse(struct h1_conn *c, const struct hs_refusal *why, const struct hs_reque
         tell_refused(c, why, req, started, phrase.n + 1);
     }
     c->head_out = false;
-    c->minor = 1;
+    c->is_1_0 = false;
     c->keep = false;
     if (h1_stream_ops.respond(&c->stream, &r) != 0 || h1_stream_ops.write(&c->stream, iov, 2, 0) < 0) {
         h1_close(c, true);
@@ -305,7 +307,7 @@ head_expired(struct hs_timeq_entry *e)
 {
     struct h1_conn *c = CONN_OF(e, in_timer);
 
-    c->in_q = NULL;
+    c->in_q = H1_NO_Q;
     if (c->state == H1_DRAIN) {
         h1_close_when_sent(c);
         return;
@@ -326,12 +328,12 @@ idle_expired(struct hs_timeq_entry *e)
 {
     struct h1_conn *c = CONN_OF(e, in_timer);
 
-    c->in_q = NULL;
+    c->in_q = H1_NO_Q;
     if (c->state != H1_HEAD || c->in_len != 0) {
         return;
     }
     if (c->out) {
-        h1_time_input(c, &c->h->idle_q); /* it is not idle yet */
+        h1_time_input(c, H1_IDLE_Q); /* it is not idle yet */
     } else {
         h1_close(c, false);
     }
@@ -342,7 +344,7 @@ linger_expired(struct hs_timeq_entry *e)
 {
     struct h1_conn *c = CONN_OF(e, in_timer);
 
-    c->in_q = NULL;
+    c->in_q = H1_NO_Q;
     h1_close(c, false);
 }
 
@@ -363,7 +365,7 @@ body_expired(struct hs_timeq_entry *e)
     struct hs_h1 *h = c->h;
     struct h1_body *b = c->body;
 
-    c->in_q = NULL;
+    c->in_q = H1_NO_Q;
     if (!b || !c->exchange) {
         return;
     }
@@ -374,7 +376,7 @@ body_expired(struct hs_timeq_entry *e)
             b->window_bytes = 0;
             b->waiting_since = b->waiting_since ? hs_loop_now(h->loop) : 0;
         }
-        h1_time_input(c, &h->body_q);
+        h1_time_input(c, H1_BODY_Q);
         return;
     }
     h->stats.timeouts++;
@@ -484,8 +486,8 @@ hs_h1_accept_since(struct hs_h1 *h, struct hs_transport *t, int64_t begun)
     hs_live_add(HS_LIVE_CONN, 1);
     h->stats.connections++;
     h->stats.live++;
-    c->in_q = &h->head_q;
-    hs_timeq_touch_since(c->in_q, &c->in_timer, begun);
+    c->in_q = H1_HEAD_Q;
+    hs_timeq_touch_since(&h->head_q, &c->in_timer, begun);
     if (h->note_peer) {
         c->stream.peer = h->note_peer(h->note_peer_arg, t);
     }

@@ -69,8 +69,8 @@ body_complete(struct h1_conn *c)
     struct hs_refusal why;
 
     c->body_on = false;
-    if (c->in_q == &h->body_q) {
-        h1_time_input(c, NULL);
+    if (c->in_q == H1_BODY_Q) {
+        h1_time_input(c, H1_NO_Q);
     }
     if (raw.n && !hs_trailers_parse(raw, fields, HS_MAX_FIELDS, &n, &why)) {
         c->keep = false;
@@ -83,7 +83,7 @@ body_complete(struct h1_conn *c)
     }
     h1_set_state(c, drained ? H1_HEAD : H1_READ);
     if (drained) {
-        h1_time_input(c, NULL);
+        h1_time_input(c, H1_NO_Q);
     } else {
         h->user->body_end(c->stream.user, 0, raw, fields, n);
         if (c->peer_fin && !c->dead) {
@@ -182,13 +182,15 @@ start_exchange(struct h1_conn *c, const struct hs_request *req)
     h->stats.requests++;
     c->requests++;
     c->seen = 0;
-    if (c->in_q != &h->idle_q) { /* which means nothing while a request is there */
-        h1_time_input(c, NULL);  /* the deadline of this head is not that of the next */
+    if (c->in_q != H1_IDLE_Q) { /* which means nothing while a request is there */
+        h1_time_input(c, H1_NO_Q);  /* the deadline of this head is not that of the next */
     }
-    c->minor = req->version_minor;
     c->keep = req->keep_alive && c->requests < h->limits.max_requests && !h->draining;
-    c->expect = req->expect_continue && req->version_minor > 0;
-    c->head_out = c->chunked_out = c->close_delimited = c->body_on = false;
+    c->head_out = c->chunked_out = c->close_delimited = c->body_on = c->expect = c->is_1_0 = false;
+    if (__builtin_expect(req->expect_continue || req->version_minor == 0, 0)) {
+        c->expect = req->expect_continue;
+        c->is_1_0 = req->version_minor == 0;
+    }
     c->chunk_left = 0;
     if ((req->chunked || req->content_length > 0) && !body_new(c, req)) {
         h1_refuse(c, &(struct hs_refusal){ 503, "out of memory" }, req, hs_loop_now(h->loop));
@@ -218,7 +220,7 @@ parse_head(struct h1_conn *c)
     }
     req.fields = h->fields;
     switch (hs_request_parse(h->cur, n, c->seen, &h->limits.head, &req, &why)) {
-    case HS_PARSE_MORE: c->seen = (uint32_t)n; return false;
+    case HS_PARSE_MORE: c->seen = (uint16_t)n; return false;
     case HS_PARSE_REFUSED: h1_refuse(c, &why, NULL, hs_loop_now(h->loop)); return false;
     case HS_PARSE_DONE:
         h->cur += req.size;
@@ -294,15 +296,15 @@ put_back_input(struct h1_conn *c)
         }
     }
     if (c->state == H1_HEAD) {
-        if (c->in_len == 0 && c->in_q == &h->idle_q) {
-            hs_timeq_touch_coarse(c->in_q, &c->in_timer);
+        if (c->in_len == 0 && c->in_q == H1_IDLE_Q) {
+            hs_timeq_touch_coarse(&h->idle_q, &c->in_timer);
         } else if (c->in_len == 0 && c->requests) {
-            h1_time_input(c, &h->idle_q);
+            h1_time_input(c, H1_IDLE_Q);
         } else if (c->in_len == 0) { /* the first head's time runs since the connection began */
         } else if (!h1_wants_read(c)) {
-            h1_time_input(c, NULL); /* it is we who do not read */
-        } else if (c->in_q != &h->head_q) {
-            h1_time_input(c, &h->head_q);
+            h1_time_input(c, H1_NO_Q); /* it is we who do not read */
+        } else if (c->in_q != H1_HEAD_Q) {
+            h1_time_input(c, H1_HEAD_Q);
         }
     }
     h1_update_interest(c);
@@ -317,7 +319,19 @@ end_input(struct h1_conn *c)
     h->on_burst(h->on_burst_arg);
 }
 
-static void
+static __attribute__((noinline)) void
+take_kept(struct h1_conn *c)
+{
+    struct hs_h1 *h = c->h;
+
+    memcpy(h->scratch, c->in, c->in_len);
+    h->end += c->in_len;
+    free(c->in);
+    c->in = NULL;
+    c->in_len = 0;
+}
+
+static inline __attribute__((always_inline)) void
 begin_input(struct h1_conn *c)
 {
     struct hs_h1 *h = c->h;
@@ -327,11 +341,7 @@ begin_input(struct h1_conn *c)
     h->cur = h->end = h->scratch;
     h->emptied = false;
     if (__builtin_expect(c->in_len != 0, 0)) {
-        memcpy(h->scratch, c->in, c->in_len);
-        h->end += c->in_len;
-        free(c->in);
-        c->in = NULL;
-        c->in_len = 0;
+        take_kept(c);
     }
 }
 
@@ -349,7 +359,7 @@ on_eof(struct h1_conn *c)
     }
     c->keep = false;
     c->body_on = false;
-    h1_time_input(c, NULL);
+    h1_time_input(c, H1_NO_Q);
     h1_set_state(c, H1_READ);
     c->h->user->body_end(c->stream.user, ECONNABORTED, (struct hs_view){ 0 }, NULL, 0);
     if (!c->dead) {
@@ -506,7 +516,7 @@ h1_exchange_over(struct h1_conn *c)
     } else {
         h1_set_state(c, H1_DRAIN);
         c->body->drained = 0;
-        h1_time_input(c, &c->h->head_q);
+        h1_time_input(c, H1_HEAD_Q);
     }
     if (c->h->input != c) {
         h1_push(c, false);
@@ -565,8 +575,8 @@ h1_want_body(struct hs_stream *st, bool on, bool waiting)
         waiting_off(c);
     } else if (!c->body->waiting_since) {
         c->body->waiting_since = hs_loop_now(h->loop);
-        if (c->in_q != &h->body_q) {
-            h1_time_input(c, &h->body_q);
+        if (c->in_q != H1_BODY_Q) {
+            h1_time_input(c, H1_BODY_Q);
         }
     }
     if (!on || was_on) {

@@ -30,6 +30,9 @@ enum {
 
 enum h1_state { H1_HEAD, H1_BODY, H1_READ, H1_DRAIN, H1_CLOSING, H1_LINGER };
 
+/* The time-out that the input of a connection is under. */
+enum h1_queue { H1_NO_Q, H1_HEAD_Q, H1_IDLE_Q, H1_BODY_Q, H1_LINGER_Q };
+
 struct h1_body {
     uint64_t left;    /* Content-Length framing: bytes still to come */
     uint64_t drained; /* bytes thrown away in H1_DRAIN */
@@ -50,30 +53,33 @@ struct h1_conn {
     struct h1_body *body;   /* while the request has one */
     struct evbuffer *out;   /* what the kernel has not taken yet; NULL when nothing */
     char *in;               /* bytes read but not used yet (an incomplete head, pipelined requests), in_len of them */
-    uint32_t in_len;
-    uint32_t seen;          /* of an incomplete head: bytes that the parser has looked at */
-    struct hs_timeq *in_q;  /* the queue that in_timer is in */
     struct hs_timeq_entry in_timer;
     struct hs_timeq_entry out_timer;
     struct hs_deferred again; /* go on with the input, or tell the session that the connection broke */
     uint64_t chunk_left;      /* of the output chunk whose size has been sent */
     /* so packed that an idle connection fits a smaller piece of malloc's */
+    uint32_t in_len;
     uint32_t requests;
+    uint16_t seen; /* of an incomplete head: bytes that the parser has looked at */
     uint8_t busy;  /* functions of the driver on the stack */
     uint8_t state; /* enum h1_state */
-    uint8_t minor; /* HTTP/1.minor of the current request */
+    uint8_t in_q;  /* enum h1_queue: the queue that in_timer is in */
     bool keep;     /* the peer may keep the connection after this exchange */
-    bool exchange; /* a session is attached */
-    bool expect;   /* 100-continue was asked for and not sent */
-    bool body_on;  /* the session takes body bytes */
-    bool chunked_out;
-    bool close_delimited; /* the end of the connection ends the content */
-    bool head_out;        /* respond was called */
-    bool want_writable;
+    bool chunked_out : 1;
+    bool close_delimited : 1; /* the end of the connection ends the content */
+    bool head_out : 1;        /* respond was called */
+    bool body_on : 1;         /* the session takes body bytes */
+    bool expect : 1;          /* 100-continue was asked for and not sent */
+    bool is_1_0 : 1;          /* the current request is HTTP/1.0 */
+    bool exchange : 1;        /* a session is attached */
+    bool want_writable : 1;
     bool peer_fin : 1;
     bool broken : 1; /* a write failed */
     bool dead : 1;   /* closed; freed when busy is 0 */
 };
+_Static_assert(H1_SCRATCH - H1_READ_MAX <= UINT16_MAX, "no incomplete head is longer than seen can say");
+/* With malloc's own word: what an idle connection takes beside its transport. One byte more, and it takes 16 more. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct h1_conn) <= 184, "a connection fits a piece of 192 bytes");
 
 struct hs_h1 {
     struct hs_loop *loop;
@@ -81,7 +87,13 @@ struct hs_h1 {
     const struct hs_stream_user *user;
     void *arg;
     TAILQ_HEAD(, h1_conn) conns;
-    struct hs_timeq head_q, idle_q, body_q, linger_q, write_q;
+    union {
+        struct {
+            struct hs_timeq head_q, idle_q, body_q, linger_q; /* in the order of enum h1_queue */
+        };
+        struct hs_timeq in_queues[H1_LINGER_Q];
+    };
+    struct hs_timeq write_q;
     struct hs_h1_stats stats;
     void (*on_refused)(void *arg, const struct hs_h1_refused *r);
     void *on_refused_arg;
@@ -107,8 +119,8 @@ struct hs_h1 {
 void h1_set_state(struct h1_conn *c, enum h1_state to);
 void h1_enter(struct h1_conn *c);
 void h1_leave(struct h1_conn *c); /* may free c */
-/* Moves in_timer to q (NULL: none), stamped now. */
-void h1_time_input(struct h1_conn *c, struct hs_timeq *q);
+/* Moves in_timer to q, stamped now. */
+void h1_time_input(struct h1_conn *c, enum h1_queue q);
 /* Sets what the transport reports from the connection's state. */
 void h1_set_interest(struct h1_conn *c);
 /* Closes at once. */

@@ -43,7 +43,7 @@ queue_out(struct h1_conn *c, const void *p, size_t n)
 }
 
 /* writev(2) that says how much went: 0 when the kernel is full or the connection broken. */
-static size_t
+static inline __attribute__((always_inline)) size_t
 put_iov(struct h1_conn *c, const struct iovec *iov, int n, bool more)
 {
     ssize_t w = c->t->ops->writev(c->t, iov, n, more);
@@ -170,14 +170,14 @@ frame_head(struct h1_conn *c, struct hs_response *r)
     c->head_out = true;
     c->chunked_out = c->close_delimited = false;
     if (__builtin_expect(head->content_length < 0 && !r->no_content, 0)) {
-        c->chunked_out = head->chunked = c->minor > 0;
-        c->close_delimited = c->minor == 0;
+        c->chunked_out = head->chunked = !c->is_1_0;
+        c->close_delimited = c->is_1_0;
         if (c->close_delimited) {
             c->keep = false;
         }
     }
     head->close = !c->keep;
-    head->keep_alive = c->keep && c->minor == 0;
+    head->keep_alive = c->keep && c->is_1_0;
     head->now = hs_loop_walltime(c->h->loop);
 }
 

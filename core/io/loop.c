@@ -32,7 +32,8 @@
 static _Thread_local struct hs_loop *current;
 static pthread_once_t log_once = PTHREAD_ONCE_INIT;
 
-static int64_t
+/* Not inlined: whoever asks for the time of an open turn needs no room for a struct timespec, nor a guard for it. */
+static __attribute__((noinline)) int64_t
 clock_now(clockid_t id)
 {
     struct timespec ts;
@@ -114,6 +115,13 @@ kick(struct hs_loop *loop)
     }
 }
 
+static void
+take_out(struct hs_loop *loop, struct hs_deferred *d)
+{
+    TAILQ_REMOVE(&loop->deferred, d, link);
+    d->link.tqe_prev = NULL;
+}
+
 /* Runs the calls that were deferred before this turn. Needs an open turn. */
 static void
 run_deferred(struct hs_loop *loop)
@@ -123,8 +131,7 @@ run_deferred(struct hs_loop *loop)
     }
     struct hs_deferred *d;
     while ((d = TAILQ_FIRST(&loop->deferred)) != &loop->boundary) {
-        TAILQ_REMOVE(&loop->deferred, d, link);
-        d->queued = false;
+        take_out(loop, d);
         d->fn(d->arg);
     }
     TAILQ_REMOVE(&loop->deferred, &loop->boundary, link);
@@ -156,12 +163,11 @@ on_kick(evutil_socket_t fd, short what, void *arg)
 void
 hs_defer(struct hs_loop *loop, struct hs_deferred *d)
 {
-    if (d->queued) {
+    if (hs_deferred_is_queued(d)) {
         return;
     }
     bool first = TAILQ_EMPTY(&loop->deferred);
     TAILQ_INSERT_TAIL(&loop->deferred, d, link);
-    d->queued = true;
     if (first && !loop->driven) {
         kick(loop);
     }
@@ -170,9 +176,8 @@ hs_defer(struct hs_loop *loop, struct hs_deferred *d)
 void
 hs_deferred_cancel(struct hs_loop *loop, struct hs_deferred *d)
 {
-    if (d->queued) {
-        TAILQ_REMOVE(&loop->deferred, d, link);
-        d->queued = false;
+    if (hs_deferred_is_queued(d)) {
+        take_out(loop, d);
     }
 }
 
@@ -483,19 +488,19 @@ hs_loop_walltime(struct hs_loop *loop)
 }
 
 int64_t
-hs_loop_elapsed(struct hs_loop *loop)
+hs_loop_clock(struct hs_loop *loop)
 {
     if (loop->test_clock) {
-        return 0;
+        return loop->now;
     }
     clock_gettime(CLOCK_MONOTONIC, &loop->moment);
-    return (int64_t)loop->moment.tv_sec * HS_SEC + loop->moment.tv_nsec - loop->now;
+    return (int64_t)loop->moment.tv_sec * HS_SEC + loop->moment.tv_nsec;
 }
 
 int64_t
-hs_loop_clock(struct hs_loop *loop)
+hs_loop_elapsed(struct hs_loop *loop)
 {
-    return loop->test_clock ? loop->now : clock_now(CLOCK_MONOTONIC);
+    return hs_loop_clock(loop) - loop->now;
 }
 
 int64_t

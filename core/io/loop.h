@@ -111,15 +111,19 @@ void hs_timeq_remove(struct hs_timeq *q, struct hs_timeq_entry *e); /* harmless 
 
 /* --- deferred calls: run in the next turn, after I/O was looked at; never from within hs_defer --- */
 struct hs_deferred {
-    TAILQ_ENTRY(hs_deferred) link;
+    TAILQ_ENTRY(hs_deferred) link; /* tqe_prev: NULL while it is not queued */
     hs_callback *fn;
     void *arg;
-    bool queued;
 };
 static inline void
 hs_deferred_init(struct hs_deferred *d, hs_callback *fn, void *arg)
 {
     *d = (struct hs_deferred){ .fn = fn, .arg = arg };
+}
+static inline bool
+hs_deferred_is_queued(const struct hs_deferred *d)
+{
+    return d->link.tqe_prev != NULL;
 }
 void hs_defer(struct hs_loop *loop, struct hs_deferred *d); /* harmless when queued already */
 void hs_deferred_cancel(struct hs_loop *loop, struct hs_deferred *d);

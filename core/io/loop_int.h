@@ -26,7 +26,7 @@ struct hs_loop {
     int64_t longest;
     int64_t now;      /* of the turn; with a test clock: the time */
     int64_t walltime; /* of the turn; 0: not looked at yet */
-    struct timespec moment; /* hs_loop_elapsed's: none on the stack, whose guard would cost as much as the rest */
+    struct timespec moment; /* hs_loop_clock's: none on the stack, whose guard would cost as much as the rest */
 
     /* deferred calls */
     struct hs_deferred_list deferred;

@@ -274,7 +274,7 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
         }
         hs_arena_init(&s->arena, SESSION_ARENA_MAX);
     }
-    atomic_init(&s->refs, 2);
+    atomic_init(&s->refs, 1);
     atomic_init(&s->suspend, NOT_SUSPENDED);
     s->state = SESSION_RUNNING;
     s->env = env;
@@ -283,9 +283,6 @@ session_new(struct hs_session_env *env, struct hs_stream *st, const struct hs_re
     s->req = *req;
     s->started = hs_loop_now(env->loop);
     s->who = st->peer;
-    if (__builtin_expect(s->who != NULL, 0)) {
-        hs_peer_addref(s->who);
-    }
     s->status = 200;
     s->script_length = -1;
     s->length_left = -1;
@@ -327,6 +324,13 @@ ec_httpsrv_session_addref(ec_httpsrv_session *s)
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
 }
 
+static __attribute__((noinline)) void
+session_free(ec_httpsrv_session *s)
+{
+    hs_arena_fini(&s->arena);
+    free(s);
+}
+
 /* On the loop: the struct goes back to the free list. */
 void
 session_recycle(void *arg)
@@ -334,14 +338,13 @@ session_recycle(void *arg)
     ec_httpsrv_session *s = arg;
     struct hs_session_env *env = s->env;
 
-    if (env->nfree < SESSION_FREE_MAX) {
-        s->hash_next = env->free;
-        env->free = s;
-        env->nfree++;
+    if (__builtin_expect(env->nfree == SESSION_FREE_MAX, 0)) {
+        session_free(s);
         return;
     }
-    hs_arena_fini(&s->arena);
-    free(s);
+    s->hash_next = env->free;
+    env->free = s;
+    env->nfree++;
 }
 
 void
@@ -380,10 +383,13 @@ forget_request(ec_httpsrv_session *s)
 static __attribute__((noinline)) void
 keep(ec_httpsrv_session *s)
 {
+    if (s->who) {
+        hs_peer_addref(s->who); /* so far the connection's was enough */
+    }
     body_keep(s);
-    if (s->state != SESSION_ENDED && session_retain(s) != 0) {
+    if (session_retain(s) != 0) {
         forget_request(s);
-        session_refuse(s, 503, ENOMEM);
+        session_refuse(s, 503, ENOMEM); /* s may be gone */
     }
 }
 
@@ -404,10 +410,11 @@ user_begin(void *arg, struct hs_stream *st, const struct hs_request *req)
     session_returned(s, env->app->begin(env->app_arg, s));
     s->in_begin = false;
     env->beginning = NULL;
-    if (__builtin_expect(s->state != SESSION_ENDED, 0)) {
+    if (__builtin_expect(s->state == SESSION_ENDED, 1)) {
+        session_delref(s); /* the request's, left to us by session_end */
+    } else {
         keep(s);
     }
-    session_delref(s);
     return true;
 }
 

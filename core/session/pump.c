@@ -646,7 +646,7 @@ pump_later(void *arg)
 void
 pump_soon(ec_httpsrv_session *s)
 {
-    if (!s->pump_later.queued) {
+    if (!hs_deferred_is_queued(&s->pump_later)) {
         hs_deferred_init(&s->pump_later, pump_later, s);
         hs_defer(s->env->loop, &s->pump_later);
     }

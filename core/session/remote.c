@@ -80,10 +80,10 @@ body_string(ec_httpsrv_session *s, struct remote_args *a)
 static int
 response_io(ec_httpsrv_session *s, io_object *io, int immediate)
 {
-    bool pumped = s->pump_later.queued || s->head_sent;
+    bool pumped = hs_deferred_is_queued(&s->pump_later) || s->head_sent;
     int err = ec_httpsrv_response_io(s, io, immediate);
 
-    if (!pumped && s->pump_later.queued) {
+    if (!pumped && hs_deferred_is_queued(&s->pump_later)) {
         hs_deferred_cancel(s->env->loop, &s->pump_later);
     }
     return err;

@@ -15,7 +15,7 @@
 enum { APPEND_UNASKED = 4096 };
 
 /* 0 while the head can be changed. */
-static int
+static inline __attribute__((always_inline)) int
 check_head(const ec_httpsrv_session *s)
 {
     int err = session_check(s);

@@ -33,7 +33,7 @@ session_check(const ec_httpsrv_session *s)
 static void
 wake_soon(ec_httpsrv_session *s)
 {
-    if (!s->wake_later.queued) {
+    if (!hs_deferred_is_queued(&s->wake_later)) {
         hs_deferred_init(&s->wake_later, on_wake_later, s);
         ec_httpsrv_session_addref(s);
         hs_defer(s->env->loop, &s->wake_later);
@@ -297,25 +297,22 @@ start_handler_timer(ec_httpsrv_session *s)
     return 0;
 }
 
-static void
+static __attribute__((noinline)) void
 stop_handler_timer(ec_httpsrv_session *s)
 {
-    if (s->handler_timer) {
-        hs_timer_cancel(s->handler_timer);
-        free(s->handler_timer);
-        s->handler_timer = NULL;
-    }
+    hs_timer_cancel(s->handler_timer);
+    free(s->handler_timer);
+    s->handler_timer = NULL;
 }
 
 static void
 handler_ended(ec_httpsrv_session *s)
 {
-    stop_handler_timer(s);
+    if (__builtin_expect(s->handler_timer != NULL, 0)) {
+        stop_handler_timer(s);
+    }
     if (s->state == SESSION_ENDED) {
         return;
-    }
-    if (s->st && !s->aborted && !s->failed) {
-        s->env->app->finish(s->env->app_arg, s);
     }
     s->state = SESSION_SENDING;
     if (!s->st) {
@@ -606,6 +603,43 @@ hs_session_fail(ec_httpsrv_session *s, int status)
     }
 }
 
+/* Whether it has, beside the segments of its response, anything to release that most do not have: looked for in one step. */
+static inline bool
+has_more_than_segments(const ec_httpsrv_session *s)
+{
+    return ((uintptr_t)s->armed_io | (uintptr_t)s->ctx | (uintptr_t)s->url | (uintptr_t)s->body.mode) != 0;
+}
+
+/* What a script or a C handler keeps in ctx may be in use until its ios are gone. */
+static __attribute__((noinline)) void
+release_all(ec_httpsrv_session *s)
+{
+    if (s->armed_io) {
+        session_disarm_io(s);
+    }
+    segments_drop(s);
+    if (s->body.mode != BODY_UNREAD) {
+        body_fini(s);
+    }
+    if (s->ctx) {
+        ec_blobject_delref(s->ctx);
+        s->ctx = NULL;
+    }
+    if (s->url) {
+        ec_url_details_free(s->url);
+        s->url = NULL;
+    }
+}
+
+/* What a session has that has outlived its begin. */
+static __attribute__((noinline)) void
+drop_kept(ec_httpsrv_session *s)
+{
+    hs_peer_delref(s->who);
+    s->who = NULL;
+    session_delref(s); /* the request's */
+}
+
 void
 session_end(ec_httpsrv_session *s)
 {
@@ -620,41 +654,29 @@ session_end(ec_httpsrv_session *s)
     s->state = SESSION_ENDED;
     s->binding = NULL;
     s->on_abort = NULL;
-    if (s->pump_later.queued) {
+    if (hs_deferred_is_queued(&s->pump_later)) {
         hs_deferred_cancel(env->loop, &s->pump_later);
     }
-    if (s->armed_io) {
-        session_disarm_io(s);
-    }
-    if (s->segments.tqh_first && !segments_drop_small(s)) {
+    if (__builtin_expect(has_more_than_segments(s), 0)) {
+        release_all(s);
+    } else if (s->segments.tqh_first && !segments_drop_small(s)) {
         segments_drop(s);
     }
-    if (s->body.mode != BODY_UNREAD) {
-        body_fini(s);
-    }
-    if (s->ctx) {
-        ec_blobject_delref(s->ctx);
-        s->ctx = NULL;
-    }
     s->closure = NULL;
-    if (s->url) {
-        ec_url_details_free(s->url);
-        s->url = NULL;
-    }
     if (s->route_release) {
         s->route_release(s->route);
         s->route_release = NULL;
         s->route = NULL; /* it may be gone with its generation */
     }
-    if (__builtin_expect(s->who != NULL, 0)) {
-        hs_peer_delref(s->who);
-        s->who = NULL;
-    }
     session_unindex(s);
     env->nlive--;
     hs_live_add(HS_LIVE_SESSION, -1);
     hs_arena_reset(&s->arena);
-    session_delref(s); /* the request's */
+    if (__builtin_expect(s->in_begin, 1)) {
+        s->who = NULL; /* the connection's; user_begin, which still works on the session, drops the request's reference */
+    } else {
+        drop_kept(s);
+    }
 }
 
 void

@@ -45,8 +45,6 @@ struct hs_session_app {
     int (*begin)(void *arg, ec_httpsrv_session *sess);
     /* Calls the handler again, after a resume(…, 0) or an armed wake-up. */
     int (*again)(void *arg, ec_httpsrv_session *sess);
-    /* The handler has ended; last chance to change the response (default bodies, after hooks). */
-    void (*finish)(void *arg, ec_httpsrv_session *sess);
     /* The request is over: log and count. */
     void (*ended)(void *arg, ec_httpsrv_session *sess);
 };

@@ -15,7 +15,8 @@
  *      `------------handler ended-----------+--> SENDING --all given to the protocol--> ENDED
  *
  * An abort takes the stream away (st is NULL) in whatever state; the session then only waits for its handler to end.
- * References: one for the request (dropped by session_end), one while suspended, one for each armed callback. */
+ * References: one for the request (dropped by session_end; by user_begin of one that ends within it), one while suspended, one for each armed
+ * callback. */
 #ifndef HS_SESSION_SESSION_INT_H
 #define HS_SESSION_SESSION_INT_H
 
@@ -97,7 +98,7 @@ struct _ec_httpsrv_session {
     uint64_t serial;
     struct hs_request req;
     int64_t started;
-    struct hs_peer *who; /* a reference until the request has ended; NULL: not noted */
+    struct hs_peer *who; /* until the request has ended; a reference once it has outlived its begin. NULL: not noted */
     int64_t script_length; /* a Content-Length of the script's, -1 none */
     int64_t length_left;   /* content that the head has promised and that is not sent yet; -1 no promise */
     struct segments segments;

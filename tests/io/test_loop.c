@@ -216,7 +216,7 @@ a_deferred_call_cancels_the_next(void **state)
     hs_defer(loop, &victim);
     hs_loop_turn(loop, true);
     assert_trace("k");
-    assert_false(victim.queued);
+    assert_false(hs_deferred_is_queued(&victim));
     hs_loop_turn(loop, true);
     assert_trace("l");
     hs_deferred_cancel(loop, &victim);
