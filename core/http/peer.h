@@ -13,6 +13,7 @@
 struct hs_peer {
     unsigned refs;
     bool trusted;          /* what it says of whom it speaks for is believed */
+    /* neither is longer than EC_SOCKADDR_TEXT_MAX */
     struct hs_view address; /* without the port; "unix:" for a unix socket. Where nothing is known "-" */
     struct hs_view local;  /* the end that it has connected to: "127.0.0.1:8080", "unix:/path" */
     char text[];           /* of the two */

@@ -10,6 +10,7 @@
 #include "base/ascii.h"
 #include "base/short.h"
 #include "base/utf8.h"
+#include "http/scan.h"
 
 #if defined(__SSE2__) && !defined(HS_SCAN_PORTABLE)
 #define USE_SSE2 1
@@ -21,6 +22,7 @@ enum { BLOCK = 16, FIELD_MAX = 512, REFERER_MAX = 2048, AGENT_MAX = 1024, NO_STA
 /* All fields at their limit, and a block, fit. */
 _Static_assert((int)HS_ACCESS_TARGET_MAX + (int)REFERER_MAX + (int)AGENT_MAX + 7 * (int)FIELD_MAX + 512 + (int)BLOCK <= (int)HS_ACCESS_LINE_MAX,
                "a line has room");
+_Static_assert((int)EC_SOCKADDR_TEXT_MAX <= (int)FIELD_MAX, "an address of a peer is no longer than a field");
 
 #define NS_PER_US 1000
 #define US_PER_S 1000000
@@ -30,27 +32,66 @@ _Static_assert((int)HS_ACCESS_TARGET_MAX + (int)REFERER_MAX + (int)AGENT_MAX + 7
 
 #define PUT(d, literal) (memcpy((d), (literal), sizeof(literal) - 1), (d) + sizeof(literal) - 1)
 
-/* Whether all of a block is written as it is: 0x20 to 0x7e but '"' and '\'. */
-static inline bool
-is_plain(const char *p)
-{
+/* Whether bytes are written as they are: 0x20 to 0x7e but '"' and '\'. */
 #ifdef USE_SSE2
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+static inline bool
+is_plain_block(__m128i x)
+{
     /* with one added, as signed numbers: controls are below 0x21, and so are those from 0x7f on */
     __m128i odd = _mm_cmplt_epi8(_mm_add_epi8(x, _mm_set1_epi8(1)), _mm_set1_epi8(0x21));
     __m128i quote = _mm_cmpeq_epi8(x, _mm_set1_epi8('"'));
     __m128i slash = _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'));
     return _mm_movemask_epi8(_mm_or_si128(odd, _mm_or_si128(quote, slash))) == 0;
+}
+
+/* A block of them. */
+static inline bool
+is_plain(const char *p)
+{
+    return is_plain_block(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Fewer than a block, maybe none: they are taken twice where they do not fill one. */
+static inline bool
+is_plain_short(const char *p, size_t n)
+{
+    uint64_t first, last;
+
+    if (n >= 8) {
+        first = hs_scan_load64(p);
+        last = hs_scan_load64(p + n - 8);
+    } else if (n >= 4) {
+        first = last = hs_scan_load32(p) | (uint64_t)hs_scan_load32(p + n - 4) << 32;
+    } else if (n > 0) {
+        first = last = 0x0000010101010101u * (unsigned char)p[0] | (uint64_t)(unsigned char)p[n >> 1] << 48 | (uint64_t)(unsigned char)p[n - 1] << 56;
+    } else {
+        return true;
+    }
+    return is_plain_block(_mm_set_epi64x((long long)last, (long long)first));
+}
+
 #else
-    for (int i = 0; i < BLOCK; i++) {
+
+static inline bool
+is_plain_short(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)p[i];
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
             return false;
         }
     }
     return true;
-#endif
 }
+
+static inline bool
+is_plain(const char *p)
+{
+    return is_plain_short(p, BLOCK);
+}
+
+#endif
 
 /* Writes one character of a view, escaped where it must be, unless it would go beyond end; *i is moved behind it. */
 typedef char *put_char_func(char *d, const char *end, struct hs_view v, size_t *i);
@@ -82,7 +123,6 @@ put_slowly(char *d, const char *end, struct hs_view v, put_char_func *put_char)
 static inline __attribute__((always_inline)) char *
 put_escaped(char *d, size_t max, struct hs_view v, put_char_func *put_char)
 {
-    char block[BLOCK];
     bool plain = v.n <= max;
 
     if (v.n >= BLOCK) {
@@ -95,10 +135,8 @@ put_escaped(char *d, size_t max, struct hs_view v, put_char_func *put_char)
             memcpy(d + v.n - BLOCK, v.p + v.n - BLOCK, BLOCK);
         }
     } else {
-        memset(block, ' ', sizeof block);
-        (void)hs_short_copy(block, v.p, v.n);
-        plain = is_plain(block);
-        memcpy(d, block, sizeof block);
+        plain = plain && is_plain_short(v.p, v.n);
+        (void)hs_short_copy(d, v.p, v.n);
     }
     return __builtin_expect(plain, 1) ? d + v.n : put_slowly(d, d + max, v, put_char);
 }
@@ -176,11 +214,15 @@ put_json_char(char *d, const char *end, struct hs_view v, size_t *i)
 static inline char *
 put_number(char *d, uint64_t v)
 {
-    if (v < 100) {
-        memcpy(d, hs_ascii_pairs + v * 2 + (v < 10), 2);
-        return d + 2 - (v < 10);
+    if (v >= 100) {
+        return d + hs_ascii_from_uint64(d, v);
     }
-    return d + hs_ascii_from_uint64(d, v);
+    if (v < 10) {
+        *d = (char)('0' + v);
+        return d + 1;
+    }
+    memcpy(d, hs_ascii_pairs + v * 2, 2);
+    return d + 2;
 }
 
 /* Three of them, which a status has. */
@@ -213,7 +255,7 @@ put_seconds(char *d, int64_t ns)
     return d + 7;
 }
 
-/* The text of a second: "[26/Nov/2026:06:21:09 +0100]" where the server is, or "2026-11-26T06:21:09" in UTC. */
+/* The text of a second: " - - [26/Nov/2026:06:21:09 +0100] \"" where the server is, or "2026-11-26T06:21:09" in UTC. */
 static __attribute__((noinline)) void
 set_clock(struct hs_access_clock *c, enum hs_access_format format, int64_t wallclock)
 {
@@ -224,7 +266,7 @@ set_clock(struct hs_access_clock *c, enum hs_access_format format, int64_t wallc
     c->begin = wallclock - wallclock % NS_PER_S;
     c->n = 0;
     if (made == NULL) { /* a year beyond all reason */
-        c->n = (size_t)snprintf(c->text, sizeof c->text, "%s", format == HS_ACCESS_JSON ? "0000-00-00T00:00:00" : "[-]");
+        c->n = (size_t)snprintf(c->text, sizeof c->text, "%s", format == HS_ACCESS_JSON ? "0000-00-00T00:00:00" : " - - [-] \"");
         return;
     }
     if (format == HS_ACCESS_JSON) {
@@ -233,17 +275,22 @@ set_clock(struct hs_access_clock *c, enum hs_access_format format, int64_t wallc
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec"; /* whatever the locale */
         char zone[8] = "+0000";
         (void)strftime(zone, sizeof zone, "%z", &tm);
-        c->n = (size_t)snprintf(c->text, sizeof c->text, "[%02d/%.3s/%d:%02d:%02d:%02d %s]", tm.tm_mday, months + (size_t)tm.tm_mon * 3,
+        c->n = (size_t)snprintf(c->text, sizeof c->text, " - - [%02d/%.3s/%d:%02d:%02d:%02d %s] \"", tm.tm_mday, months + (size_t)tm.tm_mon * 3,
                                 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, zone);
     }
 }
 
-static inline char *
-put_clock(char *d, struct hs_access_clock *c, enum hs_access_format format, int64_t wallclock)
+static inline void
+move_clock(struct hs_access_clock *c, enum hs_access_format format, int64_t wallclock)
 {
     if (__builtin_expect((uint64_t)(wallclock - c->begin) >= NS_PER_S || c->n == 0, 0)) {
         set_clock(c, format, wallclock);
     }
+}
+
+static inline char *
+put_clock(char *d, const struct hs_access_clock *c)
+{
     memcpy(d, c->text, sizeof c->text); /* more than there is: of a fixed size it is three moves */
     return d + c->n;
 }
@@ -289,8 +336,30 @@ put_version(char *d, const struct hs_request *req)
 
 /* --- combined --- */
 
+static __attribute__((noinline)) void
+set_status(struct hs_access_clock *c, int status)
+{
+    char *d = PUT(c->status_text, "\" ");
+
+    d = put_status(d, status);
+    *d++ = ' ';
+    c->status = status;
+    c->status_n = (size_t)(d - c->status_text);
+}
+
+/* Behind the request line, with the blanks around it. */
+static inline char *
+put_kept_status(char *d, struct hs_access_clock *c, int status)
+{
+    if (__builtin_expect(c->status != status, 0)) {
+        set_status(c, status);
+    }
+    memcpy(d, c->status_text, sizeof c->status_text);
+    return d + c->status_n;
+}
+
 /* The user's name has no quotes around it: blanks are escaped too. */
-static char *
+static __attribute__((noinline)) char *
 put_user(char *d, const char *user)
 {
     const char *end = d + FIELD_MAX;
@@ -316,21 +385,35 @@ put_or_dash(char *d, size_t max, struct hs_view v)
     return v.n == 0 ? PUT(d, "-") : put_escaped(d, max, v, put_combined_char);
 }
 
-/* "GET /path HTTP/1.1". In HTTP/1 that is what came, byte for byte, where it has not been forgotten for want of memory. */
-static inline char *
-put_request_line(char *d, const struct hs_request *req)
+/* What the parser lets through as a method is a token, as a target printable ASCII without '"' (http/scan.h), and a path that is plain has no '\': there
+ * is nothing to be escaped. */
+static inline bool
+is_plain_line(const struct hs_request *req)
 {
-    size_t end = (size_t)req->target.off + req->target.len + sizeof " HTTP/1.1" - 1;
+    return req->plain_path && !req->has_query;
+}
 
-    if (__builtin_expect(req->version_major == 1 && end <= req->size && req->target.len <= HS_ACCESS_TARGET_MAX - FIELD_MAX, 1)) {
-        struct hs_view line = { req->base + req->method.off, end - req->method.off };
-        return put_escaped(d, HS_ACCESS_TARGET_MAX, line, put_combined_char);
-    }
+static __attribute__((noinline)) char *
+put_request_slowly(char *d, const struct hs_request *req)
+{
     d = put_escaped(d, FIELD_MAX, hs_request_view(req, req->method), put_combined_char);
     *d++ = ' ';
     d = put_escaped(d, HS_ACCESS_TARGET_MAX, hs_request_view(req, req->target), put_combined_char);
     *d++ = ' ';
     return put_version(d, req);
+}
+
+/* "GET /path HTTP/1.1". In HTTP/1 that is what came, byte for byte, where it has not been forgotten for want of memory. */
+static inline char *
+put_request_line(char *d, const struct hs_request *req)
+{
+    size_t end = (size_t)req->target.off + req->target.len + sizeof " HTTP/1.1" - 1;
+    struct hs_view line = { req->base + req->method.off, end - req->method.off };
+
+    if (__builtin_expect(req->version_major != 1 || end > req->size || line.n > HS_ACCESS_TARGET_MAX - FIELD_MAX, 0)) {
+        return put_request_slowly(d, req);
+    }
+    return is_plain_line(req) ? hs_short_copy(d, line.p, line.n) : put_escaped(d, HS_ACCESS_TARGET_MAX, line, put_combined_char);
 }
 
 /* Where the request came from, and who says what he is. */
@@ -349,28 +432,31 @@ put_fields(char *d, const struct hs_request *req)
     return PUT(d, "\"\n");
 }
 
-static size_t
-combined(char *dst, struct hs_access_clock *clock, const struct hs_request_end *e, const struct hs_access_more *more)
+/* Where there is a user: all up to the request line. */
+static __attribute__((noinline)) char *
+put_user_and_time(char *d, const struct hs_access_clock *clock, const char *user)
+{
+    enum { AFTER_USER = sizeof " - -" - 1 };
+
+    d = put_user(PUT(d, " - "), user);
+    memcpy(d, clock->text + AFTER_USER, sizeof clock->text - AFTER_USER);
+    return d + clock->n - AFTER_USER;
+}
+
+size_t
+hs_access_combined(char dst[HS_ACCESS_LINE_MAX], struct hs_access_clock *clock, const struct hs_request_end *e, struct hs_view client, int64_t wallclock)
 {
     char *d;
 
-    if (__builtin_expect(e->peer != NULL && more->client.p == e->peer->address.p && more->client.n < FIELD_MAX, 1)) {
-        d = hs_short_copy(dst, more->client.p, more->client.n); /* an address that we have formatted ourselves */
+    if (__builtin_expect(client.p == NULL && e->peer != NULL, 1)) {
+        d = hs_short_copy(dst, e->peer->address.p, e->peer->address.n); /* that we have formatted ourselves */
     } else {
-        d = put_or_dash(dst, FIELD_MAX, more->client);
+        d = put_or_dash(dst, FIELD_MAX, client);
     }
-    if (__builtin_expect(e->username == NULL, 1)) {
-        d = PUT(d, " - - ");
-    } else {
-        d = put_user(PUT(d, " - "), e->username);
-        *d++ = ' ';
-    }
-    d = put_clock(d, clock, HS_ACCESS_COMBINED, more->wallclock);
-    d = PUT(d, " \"");
+    move_clock(clock, HS_ACCESS_COMBINED, wallclock);
+    d = __builtin_expect(e->username == NULL, 1) ? put_clock(d, clock) : put_user_and_time(d, clock, e->username);
     d = __builtin_expect(e->req != NULL, 1) ? put_request_line(d, e->req) : put_or_dash(d, HS_ACCESS_TARGET_MAX, e->line);
-    d = PUT(d, "\" ");
-    d = put_status(d, e->status != 0 ? e->status : NO_STATUS);
-    *d++ = ' ';
+    d = put_kept_status(d, clock, e->status != 0 ? e->status : NO_STATUS);
     d = put_number(d, e->bytes);
     d = put_fields(d, e->req);
     return (size_t)(d - dst);
@@ -394,12 +480,14 @@ put_string(char *d, size_t max, struct hs_view v)
 static char *
 put_addresses(char *d, const struct hs_request_end *e, const struct hs_access_more *more)
 {
+    struct hs_view client = more->client.p == NULL && e->peer != NULL ? e->peer->address : more->client;
+
     d = PUT(d, ",\"client\":");
-    d = put_string(d, FIELD_MAX, more->client);
+    d = put_string(d, FIELD_MAX, client);
     if (e->peer == NULL) {
         return PUT(d, ",\"listener\":null");
     }
-    if (!hs_view_eq(e->peer->address, more->client)) {
+    if (!hs_view_eq(e->peer->address, client)) {
         d = PUT(d, ",\"peer\":");
         d = put_string(d, FIELD_MAX, e->peer->address);
     }
@@ -438,7 +526,8 @@ put_line(char *d, struct hs_view line)
 static size_t
 json(char *dst, struct hs_access_clock *clock, const struct hs_request_end *e, const struct hs_access_more *more)
 {
-    char *d = put_clock(PUT(dst, "{\"time\":\""), clock, HS_ACCESS_JSON, more->wallclock);
+    move_clock(clock, HS_ACCESS_JSON, more->wallclock);
+    char *d = put_clock(PUT(dst, "{\"time\":\""), clock);
     unsigned ms = (unsigned)(more->wallclock % NS_PER_S / (NS_PER_S / 1000));
 
     *d++ = '.';
@@ -473,5 +562,5 @@ size_t
 hs_access_line(enum hs_access_format format, char dst[HS_ACCESS_LINE_MAX], struct hs_access_clock *clock, const struct hs_request_end *e,
                const struct hs_access_more *more)
 {
-    return format == HS_ACCESS_COMBINED ? combined(dst, clock, e, more) : json(dst, clock, e, more);
+    return format == HS_ACCESS_COMBINED ? hs_access_combined(dst, clock, e, more->client, more->wallclock) : json(dst, clock, e, more);
 }

@@ -16,16 +16,19 @@ enum {
     HS_ACCESS_LINE_MAX = 16384,  /* room that a line needs; it is never longer */
 };
 
-/* The time as text, made once a second. All zeros at first. */
+/* What is the same in many lines, as text: the time, made once a second, and the status that was written last. All zeros at first. */
 struct hs_access_clock {
     int64_t begin; /* of the second that the text is of: ns since 1970 */
     size_t n;
-    char text[48];
+    char text[48]; /* combined: with all that stands between the address and the request line where there is no user */
+    int status;
+    size_t status_n;
+    char status_text[16]; /* combined: with what stands around it */
 };
 
 /* What a record does not say. */
 struct hs_access_more {
-    struct hs_view client;     /* address of the client, as far as it can be trusted */
+    struct hs_view client;     /* address of the client, as far as it can be trusted; NULL: that of the peer, where it is noted */
     struct hs_view request_id; /* JSON; empty: none */
     int64_t wallclock;         /* ns since 1970: when the request ended */
     unsigned worker;           /* JSON */
@@ -35,5 +38,8 @@ struct hs_access_more {
  * written with 499 in the combined format, which has no word for it. */
 size_t hs_access_line(enum hs_access_format format, char dst[HS_ACCESS_LINE_MAX], struct hs_access_clock *clock, const struct hs_request_end *e,
                       const struct hs_access_more *more);
+/* The same in the combined format, for which of a struct hs_access_more these are enough. */
+size_t hs_access_combined(char dst[HS_ACCESS_LINE_MAX], struct hs_access_clock *clock, const struct hs_request_end *e, struct hs_view client,
+                          int64_t wallclock);
 
 #endif

@@ -259,8 +259,17 @@ prepare_chunk(struct hs_access_log *log)
     return c;
 }
 
+static __attribute__((noinline)) size_t
+add_json(struct hs_access_log *log, char *dst, const struct hs_request_end *e, struct hs_view client)
+{
+    struct hs_view id = hs_view_of(e->sess != NULL ? ec_httpsrv_session_request_id(e->sess) : NULL);
+    const struct hs_access_more more = { client, id, e->ended + log->wall, log->worker };
+
+    return hs_access_line(HS_ACCESS_JSON, dst, &log->clock, e, &more);
+}
+
 void
-hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, struct hs_view client, struct hs_view request_id)
+hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, struct hs_view client)
 {
     struct chunk *c = log->filling;
 
@@ -271,8 +280,12 @@ hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, str
             return;
         }
     }
-    const struct hs_access_more more = { client, request_id, e->ended + log->wall, log->worker };
-    c->len += hs_access_line(log->format, c->data + c->len, &log->clock, e, &more);
+    char *dst = c->data + c->len;
+    if (__builtin_expect(log->format == HS_ACCESS_COMBINED, 1)) {
+        c->len += hs_access_combined(dst, &log->clock, e, client, e->ended + log->wall);
+    } else {
+        c->len += add_json(log, dst, e, client);
+    }
     log->stats.lines++;
 }
 

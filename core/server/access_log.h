@@ -28,8 +28,8 @@ struct hs_access_log_stats {
 
 /* fd: what hs_log_target_open gave for the target (-1 for syslog); taken over when it succeeds. 0; ENOMEM. */
 int hs_access_log_new(struct hs_loop *loop, const struct hs_access_log_options *options, int fd, struct hs_access_log **out);
-/* A request has ended; client is its address as far as it can be trusted, request_id may be empty. */
-void hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, struct hs_view client, struct hs_view request_id);
+/* A request has ended; client is its address as far as it can be trusted (NULL: that of its peer). JSON asks the session for the request's id. */
+void hs_access_log_add(struct hs_access_log *log, const struct hs_request_end *e, struct hs_view client);
 /* What comes from now on, and maybe some of what came before, goes to fd, which is taken over. */
 void hs_access_log_switch(struct hs_access_log *log, int fd);
 /* Makes ready to write elsewhere, in another format or not at all: fd as for hs_access_log_new, taken over when it succeeds; the target may be NONE, with

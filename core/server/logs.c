@@ -17,17 +17,12 @@ static void
 on_request_end(void *arg, const struct hs_request_end *e)
 {
     const struct server_logs *l = arg;
-    struct hs_view client = { NULL, 0 }, id = { NULL, 0 };
+    struct hs_view client = { NULL, 0 };
 
-    if (__builtin_expect(e->peer != NULL && (!e->peer->trusted || e->sess == NULL), 1)) {
-        client = e->peer->address;
-    } else if (e->sess != NULL) {
+    if (__builtin_expect((e->peer == NULL || e->peer->trusted) && e->sess != NULL, 0)) { /* else it is the peer */
         client = hs_session_client_text(e->sess);
     }
-    if (l->wants_ids && e->sess != NULL) {
-        id = hs_view_of(ec_httpsrv_session_request_id(e->sess));
-    }
-    hs_access_log_add(l->access, e, client, id);
+    hs_access_log_add(l->access, e, client);
 }
 
 /* Whom a connection is with, and whether that one is trusted. */

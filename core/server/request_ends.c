@@ -6,9 +6,11 @@
 static void
 tell(const struct hs_request_ends *ends, const struct hs_request_end *e)
 {
-    for (size_t i = 0; i < ends->n; i++) {
+    size_t i = 0;
+
+    do { /* nobody calls us while there is no user */
         ends->users[i].fn(ends->users[i].arg, e);
-    }
+    } while (++i < ends->n);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "access_check.h"
+#include "http/request_parser.h"
 
 #define SECOND ((int64_t)1000000000)
 
@@ -231,6 +232,80 @@ threat_32_no_byte_forges_a_combined_line(void **state)
     }
 }
 
+/* A line that the parser has let through is copied without being looked at, where the request says that its path is plain: no byte may get there that
+ * would have to be escaped. */
+static void
+threat_32_what_the_parser_lets_through_is_escaped_where_it_must_be(void **state)
+{
+    static const char *const forms[] = { "GET /aaaaaaaaaaaaaaaaaaaaaa%c HTTP/1.1", "GET %caaaa HTTP/1.1", "GET /aa%ca?b HTTP/1.1",
+                                         "GET /a?b%c HTTP/1.1", "G%cT /aaaa HTTP/1.1", "GET http://a/b%c HTTP/1.1", "GET http://a%cb/ HTTP/1.1",
+                                         "OPTIONS * HTTP/1.%c" };
+    static const struct hs_head_limits limits = { .head_size = 16384, .target_size = 8192, .method_size = 32, .fields = HS_MAX_FIELDS };
+    unsigned plain = 0;
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+            struct made *m = make(HS_VIEW(""), HS_VIEW(""));
+            static struct combined got;
+            struct hs_refusal why;
+            char line[64];
+            size_t n = (size_t)snprintf(line, sizeof line, forms[i], c);
+            size_t size = (size_t)snprintf(m->bytes, sizeof m->bytes, "%s\r\nHost: a\r\n\r\n", line);
+            if (c == 0) { /* where a string would end */
+                size = n + sizeof "\r\nHost: a\r\n\r\n" - 1;
+                memcpy(m->bytes, line, n);
+                memcpy(m->bytes + n, "\r\nHost: a\r\n\r\n", size - n);
+            }
+            if (hs_request_parse(m->bytes, size, 0, &limits, &m->req, &why) != HS_PARSE_DONE) {
+                continue;
+            }
+            plain += m->req.plain_path && !m->req.has_query;
+            const char *text = line_of(HS_ACCESS_COMBINED, m, &size);
+            assert_true(read_combined(text, size, &got));
+            assert_int_equal(got.request_len, n);
+            assert_memory_equal(got.request, line, n);
+        }
+    }
+    assert_in_range(plain, 100, 1000); /* most of them were not looked at */
+}
+
+/* The text of a status is kept from line to line, and is made anew for another. */
+static void
+statuses_change_from_line_to_line(void **state)
+{
+    static const int statuses[] = { 200, 200, 0, 404, 0, 200, 7, INT32_MAX, 200 };
+    struct made *m = make(HS_VIEW("GET"), HS_VIEW("/"));
+    struct hs_access_clock clock = { 0 };
+    char line[HS_ACCESS_LINE_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        char expected[40];
+        m->e.status = statuses[i];
+        line[hs_access_line(HS_ACCESS_COMBINED, line, &clock, &m->e, &m->more)] = '\0';
+        snprintf(expected, sizeof expected, "/ HTTP/1.1\" %d 1234 \"", statuses[i] != 0 ? statuses[i] : 499);
+        assert_non_null(strstr(line, expected));
+    }
+}
+
+/* Who is not named is the peer, where that one is noted. */
+static void
+without_a_client_it_is_the_peer(void **state)
+{
+    struct made *m = make(HS_VIEW("GET"), HS_VIEW("/"));
+    struct hs_peer peer = { .address = HS_VIEW("10.0.0.7"), .local = HS_VIEW("127.0.0.1:8080") };
+
+    (void)state;
+    m->e.peer = &peer;
+    m->more.client = (struct hs_view){ NULL, 0 };
+    assert_int_equal(strncmp(text(HS_ACCESS_COMBINED, m), "10.0.0.7 - - [", 14), 0);
+    assert_non_null(strstr(text(HS_ACCESS_JSON, m), ",\"client\":\"10.0.0.7\",\"listener\":\"127.0.0.1:8080\""));
+    m->more.client = HS_VIEW("192.0.2.9");
+    m->e.username = "joe";
+    assert_int_equal(strncmp(text(HS_ACCESS_COMBINED, m), "192.0.2.9 - joe [06/Nov/1994:08:49:37 +0000] \"GET", 49), 0);
+}
+
 static const char *
 member(struct json_object *o, const char *name)
 {
@@ -389,6 +464,9 @@ main(void)
         cmocka_unit_test(times_and_numbers_at_their_ends),
         cmocka_unit_test(the_clock_moves),
         cmocka_unit_test(threat_32_no_byte_forges_a_combined_line),
+        cmocka_unit_test(threat_32_what_the_parser_lets_through_is_escaped_where_it_must_be),
+        cmocka_unit_test(statuses_change_from_line_to_line),
+        cmocka_unit_test(without_a_client_it_is_the_peer),
         cmocka_unit_test(threat_32_json_is_json_whatever_comes),
         cmocka_unit_test(json_keeps_utf8_and_nothing_like_it),
         cmocka_unit_test(long_fields_are_cut_and_the_line_is_whole),

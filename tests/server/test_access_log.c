@@ -121,7 +121,7 @@ add(struct hs_access_log *log)
                               .version_minor = 1 };
     struct hs_request_end e = { .req = &req, .status = 200, .bytes = 5, .ended = hs_loop_clock(loop) };
 
-    hs_access_log_add(log, &e, HS_VIEW("192.0.2.1"), (struct hs_view){ NULL, 0 });
+    hs_access_log_add(log, &e, HS_VIEW("192.0.2.1"));
 }
 
 /* Reads lines that must have the numbers from first on. Returns how many there are. */
