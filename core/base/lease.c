@@ -4,6 +4,7 @@
 #include "base/lease.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/region.h"
@@ -54,9 +55,11 @@ claim(struct table *t, struct hs_view name)
         for (size_t i = 0; i < CELLS; i++) {
             struct hs_lease *l = &t->cells[i];
             if ((any || l->n == 0) && hs_robust_try(&l->held)) {
-                l->n = 0; /* who dies here leaves no half of a name */
+                l->n = 0; /* who dies here leaves no half of a name, for this comes first and the length last */
+                atomic_signal_fence(memory_order_seq_cst);
                 memcpy(l->name, name.p, name.n);
                 l->last = 0;
+                atomic_signal_fence(memory_order_seq_cst);
                 l->n = (uint16_t)name.n;
                 return l;
             }

@@ -340,13 +340,21 @@ hs_shared_lock_for_ever(struct hs_shared *d)
 
 /* --- under the lock --- */
 
+/* Makes a link lead to another entry. What is done next to the one that it led to must not come before: whoever dies in between must leave it whole. */
+static void
+relink(_Atomic block_no *link, block_no n)
+{
+    atomic_store_explicit(link, n, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Takes the entry that link leads to out of everything. */
 static void
 take_out(struct hs_shared *d, _Atomic block_no *link)
 {
     const block_no n = atomic_load(link);
     struct entry *e = entry_at(d, n);
-    atomic_store_explicit(link, atomic_load(&e->next), memory_order_release);
+    relink(link, atomic_load(&e->next));
     leave_order(d, e);
     give_entry(d, n);
     d->count--;
@@ -467,7 +475,7 @@ put(struct hs_shared *d, struct hs_view key, uint32_t hash, const struct hs_shar
         link = bucket(d, hash);
     }
     atomic_store_explicit(&entry_at(d, n)->next, old != 0 ? atomic_load(&entry_at(d, old)->next) : atomic_load(link), memory_order_relaxed);
-    atomic_store_explicit(link, n, memory_order_release); /* from here on it is there */
+    relink(link, n); /* from here on it is there */
     enter_order(d, n);
     if (old != 0) {
         leave_order(d, entry_at(d, old));

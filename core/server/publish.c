@@ -153,7 +153,7 @@ pool_place(struct hs_page_slot *slot, const char *name)
 {
     for (size_t i = 0; i < HS_PAGE_POOLS; i++) {
         struct hs_page_pool *p = &slot->pools[i];
-        if (p->name[0] == '\0') {
+        if (i >= atomic_load(&slot->npools)) { /* whatever stands there: who wrote it has died before it was counted */
             (void)snprintf(p->name, sizeof p->name, "%s", name);
             atomic_store(&slot->npools, (unsigned)i + 1);
         }

@@ -131,6 +131,29 @@ counters_go_on_in_the_slot_of_a_former_process(void **state)
     hs_page_free(p);
 }
 
+/* A worker that dies while it writes a pool's name has not counted the pool in. */
+static void
+half_a_name_of_a_pool_is_written_anew(void **state)
+{
+    (void)state;
+    struct world w;
+    world_new(&w);
+    struct hs_page *p;
+    assert_int_equal(hs_page_new(1, &p), 0);
+    struct hs_page_slot *s = hs_page_slot(p, 0);
+    strcpy(s->pools[0].name, "CPU");
+    atomic_store(&s->npools, 1);
+    strcpy(s->pools[1].name, "I");
+    hs_server_use_slot(w.server, s);
+    start(&w);
+    hs_server_publish(w.server);
+    assert_int_equal(atomic_load(&s->npools), 2);
+    assert_string_equal(s->pools[0].name, "CPU");
+    assert_string_equal(s->pools[1].name, "IO");
+    world_free(&w);
+    hs_page_free(p);
+}
+
 int
 main(void)
 {
@@ -138,6 +161,7 @@ main(void)
         cmocka_unit_test(every_request_is_counted_and_timed_once),
         cmocka_unit_test(a_client_that_goes_away_cuts_its_request_short),
         cmocka_unit_test(counters_go_on_in_the_slot_of_a_former_process),
+        cmocka_unit_test(half_a_name_of_a_pool_is_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
