@@ -142,6 +142,7 @@ h1_close(struct h1_conn *c, bool reset)
         h->gather_owner = NULL;
         h->gather_len = 0;
     }
+    h->stats.unsent += c->out || c->unsent;
     if (c->out) {
         evbuffer_free(c->out);
         c->out = NULL;

@@ -27,6 +27,7 @@ struct hs_h1_limits {
 struct hs_h1_stats {
     unsigned long long connections, requests, refused, timeouts;
     unsigned long long received, sent; /* bytes */
+    unsigned long long unsent; /* connections that ended before the kernel had taken all that was to be said, so also of requests that were over */
     size_t live, idle, lingering;
 };
 

@@ -75,6 +75,7 @@ struct h1_conn {
     bool want_writable : 1;
     bool peer_fin : 1;
     bool broken : 1; /* a write failed */
+    bool unsent : 1; /* and what it was to write belonged to requests that are over, or it may have */
     bool dead : 1;   /* closed; freed when busy is 0 */
 };
 _Static_assert(H1_SCRATCH - H1_READ_MAX <= UINT16_MAX, "no incomplete head is longer than seen can say");

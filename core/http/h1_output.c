@@ -81,6 +81,7 @@ h1_push(struct h1_conn *c, bool more)
         sent = put_iov(c, &h->gather_out, 1, more);
     }
     if (sent < n) {
+        c->unsent = c->broken;
         queue_out(c, h->gather + sent, n - sent);
         h1_update_interest(c);
     }

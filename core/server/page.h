@@ -26,6 +26,7 @@ enum hs_count {
     HS_COUNT_REFUSED,      /* before they were requests: malformed, too large, too late */
     HS_COUNT_TIMEOUTS,     /* of connections: head, body, write */
     HS_COUNT_TURNED_AWAY,  /* connections, for want of descriptors */
+    HS_COUNT_UNSENT,       /* connections that ended before the kernel had taken all that was to be said */
     HS_COUNT_LUA_ERRORS,   /* that no script has caught */
     HS_COUNT_LOG_LOST,     /* lines */
     HS_COUNT_LIVE,

@@ -25,6 +25,8 @@ static const struct metric metrics[] = {
     { "httpsrv_connections_accepted_total", "counter", "Connections accepted.", HS_COUNT_CONNECTIONS, UNIT_ONE, false },
     { "httpsrv_connections_turned_away_total", "counter", "Connections answered with 503 for want of descriptors.", HS_COUNT_TURNED_AWAY, UNIT_ONE, false },
     { "httpsrv_connections_timed_out_total", "counter", "Connections ended because the client was too slow.", HS_COUNT_TIMEOUTS, UNIT_ONE, false },
+    { "httpsrv_connections_unsent_total", "counter", "Connections that ended before the kernel had taken all of their answers.", HS_COUNT_UNSENT, UNIT_ONE,
+      false },
     { "httpsrv_connections_open", "gauge", "Connections open.", HS_COUNT_OPEN_CONNECTIONS, UNIT_ONE, true },
     { "httpsrv_received_bytes_total", "counter", "Bytes read from clients.", HS_COUNT_RECEIVED, UNIT_ONE, false },
     { "httpsrv_sent_bytes_total", "counter", "Bytes given to the kernel for clients.", HS_COUNT_SENT, UNIT_ONE, false },

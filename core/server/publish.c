@@ -105,6 +105,7 @@ publish_connections(struct httpsrv_server *s)
     set_counter(p, HS_COUNT_SENT, st->sent);
     set_counter(p, HS_COUNT_REFUSED, st->refused);
     set_counter(p, HS_COUNT_TIMEOUTS, st->timeouts);
+    set_counter(p, HS_COUNT_UNSENT, st->unsent);
     set_live(p, HS_COUNT_OPEN_CONNECTIONS, (int64_t)st->live);
     if (s->listeners != NULL) { /* else what was there last stays */
         hs_listeners_get_stats(s->listeners, &ls);

@@ -184,6 +184,7 @@ put_connections(struct json top, const struct hs_oversight *o)
     put_count(j, "accepted", total(o, HS_COUNT_CONNECTIONS));
     put_count(j, "timeouts", total(o, HS_COUNT_TIMEOUTS));
     put_count(j, "turned_away", total(o, HS_COUNT_TURNED_AWAY));
+    put_count(j, "unsent", total(o, HS_COUNT_UNSENT));
     put_count(j, "received_bytes", total(o, HS_COUNT_RECEIVED));
     put_count(j, "sent_bytes", total(o, HS_COUNT_SENT));
 }

@@ -186,6 +186,39 @@ threat_39_an_error_at_each_read_or_write_ends_cleanly(void **state)
     rig_close(&r);
 }
 
+/* What the kernel has never taken of answers whose requests are over, nobody hears of any more: it is counted. */
+static void
+connections_that_end_with_answers_unsent_are_counted(void **state)
+{
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct rig rig, *r = &rig;
+    struct rig_client c;
+    (void)state;
+    open_rig(r);
+    const struct hs_h1_stats *st = hs_h1_stats(r->h1);
+    rig_connect(r, &c); /* all was taken */
+    (void)rig_sends(&c, request);
+    rig_disconnect(&c, true);
+    rig_settle(r);
+    assert_int_equal(st->unsent, 0);
+    rig_connect(r, &c); /* the only write fails: the request is over by then */
+    hs_memory_transport_fail(c.server, true, 1, EPIPE);
+    (void)rig_sends(&c, request);
+    rig_settle(r);
+    assert_int_equal(st->unsent, 1);
+    rig_disconnect(&c, false);
+    r->pair.capacity = 64; /* a part is taken, and then the client goes */
+    rig_connect(r, &c);
+    rig_read_on(&c, false);
+    (void)rig_sends(&c, request);
+    rig_settle(r);
+    assert_int_equal(st->unsent, 1);
+    rig_disconnect(&c, true);
+    rig_settle(r);
+    assert_int_equal(st->unsent, 2);
+    rig_close(r);
+}
+
 static void
 threat_39_an_error_in_the_middle_of_a_file_or_an_upload_ends_cleanly(void **state)
 {
@@ -391,6 +424,7 @@ main(void)
         cmocka_unit_test(threat_40_a_client_that_aborts_at_each_byte_of_the_response_leaves_nothing),
         cmocka_unit_test(threat_40_a_client_of_a_large_file_that_aborts_leaves_nothing),
         cmocka_unit_test(threat_39_an_error_at_each_read_or_write_ends_cleanly),
+        cmocka_unit_test(connections_that_end_with_answers_unsent_are_counted),
         cmocka_unit_test(threat_39_an_error_in_the_middle_of_a_file_or_an_upload_ends_cleanly),
         cmocka_unit_test(threat_38_each_allocation_of_an_exchange_fails_once),
         cmocka_unit_test(threat_38_each_allocation_of_a_large_exchange_fails_once),
