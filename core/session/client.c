@@ -1,10 +1,13 @@
 /* client.c - who asks, as far as that can be trusted, and what the request is called.
  * Both are found when somebody wants to know, and kept in the request's arena. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "base/ascii.h"
+#include "base/log.h"
 #include "session/remote.h"
 #include "session/session_int.h"
 
@@ -189,6 +192,20 @@ const char *
 hs_session_named_id(ec_httpsrv_session *s)
 {
     return s->request_id || !(s->env->ids_named || s->env->ids_sent) ? s->request_id : ec_httpsrv_session_request_id(s);
+}
+
+void
+session_complain(ec_httpsrv_session *s, const char *fmt, ...)
+{
+    const struct hs_view method = hs_session_method_view(s), path = hs_session_path(s);
+    const char *id = hs_session_named_id(s);
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    hs_log(HS_LOG_ERROR, "%.*s %.*s%s%s: %s", (int)method.n, method.p, (int)path.n, path.p, id != NULL ? ": request " : "", id != NULL ? id : "", text);
 }
 
 void

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "session/session_int.h"
 
 enum { PUMP_IOV = 32, PRIME_SIZE = 16 * 1024, READ_NOT_SENDFILE = 32 * 1024 };
@@ -80,7 +79,7 @@ send_head(ec_httpsrv_session *s)
 
     if (s->script_length >= 0) {
         if (length >= 0 && length != s->script_length && !(is_head && length == 0)) {
-            hs_log(HS_LOG_ERROR, "Content-Length %lld was set but the content has %lld bytes", (long long)s->script_length,
+            session_complain(s, "Content-Length %lld was set but the content has %lld bytes", (long long)s->script_length,
                    (long long)length);
             s->script_length = -1;
             fail_early(s);
@@ -439,7 +438,7 @@ pump_head(ec_httpsrv_session *s)
             return r;
         }
         if (r == STEP_FAILED) {
-            hs_log(HS_LOG_ERROR, "reading the response's io: %s", strerror(errno));
+            session_complain(s, "reading the response's io: %s", strerror(errno));
             segments_unwait(s);
             fail_early(s);
         } else if (r == STEP_WAIT && !s->flush_wanted) {
@@ -490,7 +489,7 @@ complete(ec_httpsrv_session *s)
 
     s->st = NULL;
     if (!ok) {
-        hs_log(HS_LOG_ERROR, "the content is %lld bytes shorter than its Content-Length", (long long)s->length_left);
+        session_complain(s, "the content is %lld bytes shorter than its Content-Length", (long long)s->length_left);
         st->ops->abort(st);
         session_abort(s, ECONNABORTED);
         return;
@@ -538,7 +537,7 @@ fail_late(ec_httpsrv_session *s)
 {
     struct hs_stream *st = s->st;
 
-    hs_log(HS_LOG_ERROR, "response aborted: %s", strerror(errno));
+    session_complain(s, "response aborted: %s", strerror(errno));
     s->st = NULL;
     st->ops->abort(st);
     session_abort(s, ECONNABORTED);

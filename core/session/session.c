@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/live.h"
-#include "base/log.h"
 #include "session/remote.h"
 #include "session/session_int.h"
 
@@ -359,10 +358,10 @@ returned_oddly(ec_httpsrv_session *s, int rc)
         return;
     }
     if (rc == EC_HTTPSRV_HANDLER_ASYNC) {
-        hs_log(HS_LOG_ERROR, "handler returned ASYNC without ec_httpsrv_session_suspend");
+        session_complain(s, "handler returned ASYNC without ec_httpsrv_session_suspend");
         hs_session_fail(s, 500);
     } else if (rc != EC_HTTPSRV_HANDLER_DONE) {
-        hs_log(HS_LOG_ERROR, "handler returned %d, which is neither DONE nor ASYNC", rc);
+        session_complain(s, "handler returned %d, which is neither DONE nor ASYNC", rc);
         hs_session_fail(s, 500);
     }
     bool suspended = atomic_exchange(&s->suspend, NOT_SUSPENDED) == IS_SUSPENDED;

@@ -246,6 +246,8 @@ void session_abort(ec_httpsrv_session *s, int err);
 /* The protocol refuses the rest of the request. */
 void session_refuse(ec_httpsrv_session *s, int status, int err);
 void session_end(ec_httpsrv_session *s);
+/* Logs an error with the request that it is about: its method and path, and its id where errors are logged with that. */
+void session_complain(ec_httpsrv_session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Wakes all who wait for what; err as their fn gets it. */
 void session_wake(ec_httpsrv_session *s, enum hs_session_wait_for what, int err);
 /* A function is about to give EAGAIN: the C handler is to be resumed when what comes. */

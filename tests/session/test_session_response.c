@@ -5,13 +5,16 @@
 static int (*act)(ec_httpsrv_session *s);
 static struct source src;
 static int logged;
+static char last_error[256];
 
 static void
 count_errors(enum hs_log_level level, const char *line, void *arg)
 {
-    (void)line;
     (void)arg;
     logged += level == HS_LOG_ERROR;
+    if (level == HS_LOG_ERROR) {
+        (void)snprintf(last_error, sizeof last_error, "%s", line);
+    }
 }
 
 static int
@@ -261,6 +264,8 @@ ruling_08_a_length_that_is_not_the_contents_is_an_error(void **state)
         assert_true(reply.complete);
         assert_null(strstr(reply.body.p, "12345"));
         assert_int_equal(logged, 1);
+        assert_non_null(strstr(last_error, i == 0 ? "GET /: Content-Length " : "GET /: request ")); /* whose it is */
+        hs_session_env_set_request_ids(r.env, true, false);
         reply_free(&reply);
     }
     rig_close(&r);
