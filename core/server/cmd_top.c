@@ -1,6 +1,6 @@
 /* cmd_top.c - httpsrv ctl top: what a running server does, each second anew.
  * Asks for the status twice and shows the difference: a screen in a terminal, a line a second elsewhere. Everything is reckoned here; the server only answers
- * "status --json". */
+ * "status --json". Against real servers: tests/acceptance/admin.py. */
 #include "server/cmd_top.h"
 
 #include <errno.h>

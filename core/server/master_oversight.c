@@ -1,7 +1,7 @@
 /* master_oversight.c - a master with its workers, as those see it who watch and steer it: fills in oversight.h, and opens the admin listener.
  *
  * What requests are under way every worker is asked at once, in rounds: whoever asks while a round is under way gets its outcome. A round ends when all
- * have answered, or after a moment with what has come: a worker that stands still holds up nobody. */
+ * have answered, or after a moment with what has come: a worker that stands still holds up nobody. It takes real workers: tests/acceptance/admin.py. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

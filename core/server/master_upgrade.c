@@ -6,7 +6,7 @@
  *                                 --TAKE_OVER->  is the master
  *
  * Both accept from the same queues for a while; the old one's workers then leave theirs to the others, so nobody who waits in one is lost. When the new one
- * ends before it is ready, or takes too long, nothing has changed. */
+ * ends before it is ready, or takes too long, nothing has changed. Each way that ends: tests/acceptance/upgrade.py; what the new one finds: tests/server/test_upgrade.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* own_commands.c - the commands of httpsrv ctl that every server knows. */
+/* own_commands.c - the commands of httpsrv ctl that every server knows.
+ * Each is given to servers of both kinds in tests/acceptance: admin.py, logs.py (log-level, reopen), workers.py. */
 #include "server/own_commands.h"
 
 #include <errno.h>

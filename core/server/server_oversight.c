@@ -1,4 +1,5 @@
-/* server_oversight.c - the one process that serves by itself, as those see it who watch and steer it: fills in oversight.h. */
+/* server_oversight.c - the one process that serves by itself, as those see it who watch and steer it: fills in oversight.h.
+ * What that shows: tests/server/test_admin.c, test_server_control.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
