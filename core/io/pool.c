@@ -49,6 +49,7 @@ struct hs_pool {
     size_t queued;
     struct thread_list list;
     unsigned threads, active; /* active: in a job */
+    unsigned telling;         /* of a job's end */
     bool stopping;
     unsigned long long begun, done;
     int64_t wait_sum, run_sum; /* nanoseconds, over begun and done */
@@ -152,6 +153,7 @@ thread_main(void *arg)
 
         pthread_mutex_lock(&pool->lock);
         pool->active--;
+        pool->telling++;
         pool->done++;
         pool->run_sum += now() - begin;
         pthread_mutex_unlock(&pool->lock);
@@ -160,6 +162,7 @@ thread_main(void *arg)
             hs_loop_post(loop, &job->post, call_done, job);
         }
         pthread_mutex_lock(&pool->lock);
+        pool->telling--;
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -473,6 +476,7 @@ hs_pool_get_stat(struct hs_pool *pool, struct hs_pool_stat *st)
         .threads_max = pool->max,
         .queue_max = pool->queue_max,
         .active = pool->active,
+        .telling = pool->telling,
         .queued = pool->queued,
         .done = pool->done,
         .wait_avg = average(pool->wait_sum, pool->begun),

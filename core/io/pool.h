@@ -28,6 +28,7 @@ struct hs_job {
 
 struct hs_pool_stat {
     unsigned threads, active; /* started; in a job now */
+    unsigned telling;         /* out of a job, and about to post its end to its loop */
     unsigned threads_max;     /* as hs_pool_new or hs_pool_set said */
     size_t queue_max;
     size_t queued;            /* jobs that no thread has begun */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -266,6 +267,24 @@ threads_start_on_demand_and_stay(void **state)
     assert_int_equal(st.done, 10);
     assert_true(st.wait_avg > 0 && st.wait_avg < 10);
     assert_true(st.run_avg > 0 && st.run_avg < 10);
+}
+
+static void
+when_nobody_is_telling_all_ends_are_at_the_loop(void **state)
+{
+    (void)state;
+    struct hs_pool *pool = new_pool("telling", 1, 0);
+    struct hs_pool_stat st;
+    for (int i = 0; i < 500; i++) {
+        struct task t = task();
+        assert_int_equal(hs_pool_submit(pool, &t.job), 0);
+        do {
+            (void)sched_yield();
+            st = stat_of(pool);
+        } while (st.queued != 0 || st.active != 0 || st.telling != 0);
+        assert_int_equal(hs_loop_turn(loop, false), 0);
+        assert_int_equal(t.dones, 1);
+    }
 }
 
 static void
@@ -626,6 +645,7 @@ main(void)
         with_loop(a_job_runs_in_a_thread_and_is_done_on_the_loop),
         with_loop(a_job_without_done_may_free_itself),
         with_loop(threads_start_on_demand_and_stay),
+        with_loop(when_nobody_is_telling_all_ends_are_at_the_loop),
         with_loop(a_full_queue_refuses),
         with_loop(a_job_is_cancelled_until_it_runs),
         with_loop(pool_threads_take_no_signals),

@@ -99,11 +99,11 @@ rig_turns(struct rig *r, unsigned n)
 static bool
 wait_for_pool(struct rig *r)
 {
-    enum { LONG = 100000, SHORT = 200 }; /* a job may never end; and its end is told a moment after it is counted */
+    enum { LONG = 100000 }; /* a job may never end */
     struct hs_pool_stat st;
 
     hs_pool_get_stat(hs_pool_io(), &st);
-    for (int i = 0; i < LONG && (st.queued || st.active); i++) {
+    for (int i = 0; i < LONG && (st.queued || st.active || st.telling); i++) {
         sched_yield();
         rig_turns(r, 1);
         hs_pool_get_stat(hs_pool_io(), &st);
@@ -112,10 +112,7 @@ wait_for_pool(struct rig *r)
         return false;
     }
     r->jobs_done = st.done;
-    for (int i = 0; i < SHORT; i++) {
-        sched_yield();
-        rig_turns(r, 1);
-    }
+    rig_turns(r, 1); /* the last of them have been told of since the last turn */
     return true;
 }
 
