@@ -20,7 +20,18 @@ static size_t nowait_most;    /* preadv2 reads at most this; 0: no limit */
 static _Atomic int eintr;     /* this many calls are interrupted first */
 static _Atomic int pread_err; /* pread gives this */
 static _Atomic int preads, nowaits;
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: pread in the pool waits */
+static pthread_t test_thread; /* which turns the loop */
+static int waits_here;        /* calls by it that may wait for a disk */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: pread in other threads waits */
+
+/* A call that may wait for a disk. Whether it is the test's thread that makes it. */
+static inline bool
+note_wait(void)
+{
+    const bool here = pthread_equal(pthread_self(), test_thread) != 0;
+    waits_here += here;
+    return here;
+}
 
 static inline bool
 interrupted(void)
@@ -37,6 +48,9 @@ ssize_t
 preadv2(int fd, const struct iovec *iov, int iovcnt, off_t off, int flags)
 {
     nowaits++;
+    if (!(flags & RWF_NOWAIT)) {
+        (void)note_wait();
+    }
     if (interrupted()) {
         return -1;
     }
@@ -56,8 +70,10 @@ ssize_t
 pread(int fd, void *buf, size_t n, off_t off)
 {
     preads++;
-    pthread_mutex_lock(&gate);
-    pthread_mutex_unlock(&gate);
+    if (!note_wait()) {
+        pthread_mutex_lock(&gate);
+        pthread_mutex_unlock(&gate);
+    }
     if (interrupted()) {
         return -1;
     }
@@ -66,6 +82,13 @@ pread(int fd, void *buf, size_t n, off_t off)
         return -1;
     }
     return syscall(SYS_pread64, fd, buf, n, off);
+}
+
+ssize_t
+readahead(int fd, off_t off, size_t n)
+{
+    (void)note_wait();
+    return syscall(SYS_readahead, fd, off, n);
 }
 
 ssize_t
@@ -126,6 +149,8 @@ calls_set_up(void)
     eintr = 0;
     pread_err = 0;
     preads = nowaits = 0;
+    test_thread = pthread_self();
+    waits_here = 0;
 }
 
 static inline int
