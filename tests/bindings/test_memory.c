@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "io/pool.h"
 #include "lua_rig.h"
 
 #define MIB ((int64_t)1024 * 1024)
@@ -72,6 +73,8 @@ begin(struct lua_rig *l, int64_t bytes)
 static void
 end(struct lua_rig *l)
 {
+    hs_pools_stop(); /* a thread closes its state when it gets round to it */
+    rig_settle(&l->rig);
     lua_rig_close(l);
     assert_int_equal(hs_lua_memory_used(memory), 0); /* all has been given back */
     hs_lua_memory_free(memory);
