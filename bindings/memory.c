@@ -13,6 +13,7 @@
 #define STEP (64 * 1024)
 #define OVERDRAFT (16 * 1024 * 1024) /* granted beyond twice the limit, rather than failing */
 #define ALL_AT_ONCE 100000000        /* a step of the collector does all that is to be done */
+#define HURRIES 16                   /* so many times in a limit's worth of growth */
 #define RARELY (HS_SEC / 4) /* between two collections when the first has brought little */
 
 struct hs_lua_memory {
@@ -114,7 +115,9 @@ fail(struct hs_lua_share *s)
 /* --- ending who wants too much ---
  * LuaJIT before July 2023 does not survive an allocation that fails inside compiled code (it unwinds from a frame that is not the current one; its
  * issues 906 and 1034). So what goes a little beyond the limit is granted, and the script ended at its next instruction, by a hook. Compiled code looks at
- * no hook, but the collector takes it back to the interpreter before its atomic phase; so that is made due. */
+ * no hook, but the collector takes it back to the interpreter before its atomic phase; so that is made due. Where it does not help (compiled code that
+ * calls a function in C which allocates, and goes on behind it, is not taken back) the script ends at the last when it gets no more; until then the
+ * collector, which goes over all that there is, is not made due at each step. */
 
 static void
 let_go(struct hs_lua_share *s)
@@ -139,14 +142,18 @@ end_script(lua_State *L, lua_Debug *ar)
 
 /* May be called wherever something is allocated: lua_sethook(3) may be called from a signal handler, and lua_gc(3) only sets two numbers here. */
 static void
-overdraw(struct hs_lua_share *s)
+overdraw(struct hs_lua_share *s, int64_t total, int64_t limit)
 {
     if (!s->overdrawn) {
         s->overdrawn = true;
+        s->hurry_at = 0;
         s->step_multiplier = lua_gc(s->L, LUA_GCSETSTEPMUL, ALL_AT_ONCE);
         (void)lua_sethook(s->L, end_script, LUA_MASKCOUNT, 1);
     }
-    (void)lua_gc(s->L, LUA_GCRESTART, 0);
+    if (total >= s->hurry_at) {
+        s->hurry_at = total + limit / HURRIES;
+        (void)lua_gc(s->L, LUA_GCRESTART, 0);
+    }
 }
 
 /* Whether the state may have so many bytes more. */
@@ -165,7 +172,7 @@ may_grow(struct hs_lua_share *s, int64_t more)
         if (total > 2 * limit + OVERDRAFT - more) {
             return false;
         }
-        overdraw(s);
+        overdraw(s, total, limit);
         return true;
     }
     int64_t collect_at = s->collect_at != 0 ? s->collect_at : limit - limit / 5;

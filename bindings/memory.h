@@ -28,6 +28,7 @@ struct hs_lua_share {
     int64_t told;       /* bytes that they have */
     int64_t collect_at; /* bytes of all, at which to collect again; 0: at four fifths */
     int64_t stuck;      /* loop time of a collection at the limit that has brought little; 0: it has brought enough */
+    int64_t hurry_at;    /* overdrawn: bytes of all, at which the collector is made due again */
     int step_multiplier; /* overdrawn: the collector's, to be set again */
     bool overdrawn;     /* the running script ends at its next instruction */
     bool due;           /* to be collected when no Lua runs */

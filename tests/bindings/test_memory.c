@@ -52,6 +52,12 @@ static const char script[] =
     "  local t = {}\n"
     "  for i = 1, math.huge do t[i] = ('x'):rep(1e6 + i) httpsrv.sleep(0.001) end\n"
     "end)\n"
+    "local cycles = 0\n"
+    "local function count()\n" /* is called once in each cycle of the collector, from then on */
+    "  getmetatable(newproxy(true)).__gc = function() cycles = cycles + 1 count() end\n"
+    "end\n"
+    "httpsrv.register('GET', '/count', function(sess) cycles = 0 count() sess:response_append('counts') end)\n"
+    "httpsrv.register('GET', '/cycles', function(sess) sess:response_append(tostring(cycles)) end)\n"
     "kept = {}\n"
     "httpsrv.register('GET', '/keep', function(sess) kept[#kept + 1] = ('x'):rep(1e6 + #kept) sess:response_append('kept') end)\n"
     "httpsrv.register('GET', '/release', function(sess) kept = {} sess:response_append('released') end)\n"
@@ -124,6 +130,22 @@ threat_36_what_is_left_of_many_strings(void **state)
         assert_true(hs_lua_memory_used(memory) < LIMIT / 2);
     }
     assert_null(strstr(l.log, "collecting the garbage"));
+    end(&l);
+}
+
+/* Compiled code that calls functions in C is not stopped at the limit, but where there is no more; the collector must not go over all of it at each step
+ * on that way. */
+static void
+threat_36_the_collector_does_not_run_all_the_time(void **state)
+{
+    (void)state;
+    struct lua_rig l;
+    begin(&l, LIMIT);
+    assert_string_equal(lua_rig_get(&l, "/count"), "counts");
+    assert_contains(lua_rig_get(&l, "/ios"), "Internal Server Error");
+    const int cycles = atoi(lua_rig_get(&l, "/cycles"));
+    assert_true(cycles > 1);
+    assert_true(cycles < 100);
     end(&l);
 }
 
@@ -273,6 +295,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threat_36_what_eats_memory_fails),
         cmocka_unit_test(threat_36_what_is_left_of_many_strings),
+        cmocka_unit_test(threat_36_the_collector_does_not_run_all_the_time),
         cmocka_unit_test(ruling_25_the_owner_is_told),
         cmocka_unit_test(ruling_25_the_reserve_serves_who_handles_the_error),
         cmocka_unit_test(threat_36_a_handler_that_waits),
