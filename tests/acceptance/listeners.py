@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""listeners.py - what may be said of a listener, as clients meet it: PROXY headers, who may connect, how many may, unix sockets and their modes.
-timeout: 120"""
+"""listeners.py - what may be said of a listener, as clients meet it: PROXY headers, who may connect, how many may, unix sockets and their modes."""
 import os
 import socket
 import stat

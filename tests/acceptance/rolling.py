@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""rolling.py - three instances behind a real HAProxy, with the configuration of examples/deploy, restarted one after the other under load: no request fails.
-timeout: 240"""
+"""rolling.py - three instances behind a real HAProxy, with the configuration of examples/deploy, restarted one after the other under load: no request fails."""
 import contextlib
 import os
 import re

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""settings.py - settings that are read again with a reload: which of them change, in every worker or in none, and what is said of the others.
-timeout: 240"""
+"""settings.py - settings that are read again with a reload: which of them change, in every worker or in none, and what is said of the others."""
 import os
 import random
 import re

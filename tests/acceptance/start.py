@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""start.py - how a server process begins: as whom it runs, the file of its pid, sockets that are handed in, and what a service manager hears.
-timeout: 120"""
+"""start.py - how a server process begins: as whom it runs, the file of its pid, sockets that are handed in, and what a service manager hears."""
 import os
 import pwd
 import resource

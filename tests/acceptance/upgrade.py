@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""upgrade.py - USR2: the program is replaced while it serves, again and again, and nobody notices; and when the new one fails, nothing has changed.
-timeout: 240"""
+"""upgrade.py - USR2: the program is replaced while it serves, again and again, and nobody notices; and when the new one fails, nothing has changed."""
 import contextlib
 import os
 import re

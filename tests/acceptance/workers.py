@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # workers.py - a master and its workers through their life: one that stands still, reloads, control commands, draining, starts that fail, a master that dies.
-# timeout: 300
+# timeout: 400
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """35_watchdog.py - event loops that stand still, one way after the other: the log says what they run, with the lines of the script, and for which request;
 the worker is ended and replaced, and the other one answers meanwhile. By itself, with --workers 0, a server only says it, and goes on.
-timeout: 250
 """
 import os
 import re

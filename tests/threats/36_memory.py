@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """36_memory.py - scripts that eat memory, again and again, under load: their requests fail, no other does; the worker finishes what it has while another
 takes its place, and no connection that is kept is closed before it has been answered. By itself, with --workers 0, a server loads its scripts anew.
-timeout: 200
 """
 import os
 import signal

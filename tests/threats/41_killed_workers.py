@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """41_killed_workers.py - workers killed with 9 again and again, under load: connections of the others are untouched, none is refused, every loss is the killed
-worker's, another is there at once, and later and later when it keeps dying. And connections are dealt out evenly.
-timeout: 180"""
+worker's, another is there at once, and later and later when it keeps dying. And connections are dealt out evenly."""
 import collections
 import os
 import signal
