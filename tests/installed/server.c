@@ -58,10 +58,12 @@ on_stopped(void *arg)
     stops++;
 }
 
+static char config[32]; /* read again at each reload */
+
 static void
 configure(void)
 {
-    char path[] = "/tmp/httpsrv-installed-XXXXXX";
+    char path[32];
     static const char text[] = "return { max_body = '1K' }\n";
 
     CHECK(strcmp(httpsrv_version(), HTTPSRV_VERSION) == 0);
@@ -72,10 +74,11 @@ configure(void)
     CHECK(httpsrv_server_generation(server) == 0 && httpsrv_server_reload(server) == EBUSY);
     CHECK(httpsrv_server_set(server, "no-such", "1") == ENOENT && strstr(httpsrv_server_error(server), "no-such") != NULL);
     CHECK(httpsrv_server_set(server, "log-level", "error") == 0);
-    int fd = mkstemp(path);
+    CHECK(httpsrv_server_config(server, "/tmp/httpsrv-installed-none") == ENOENT);
+    (void)snprintf(config, sizeof config, "/tmp/httpsrv-installed-XXXXXX");
+    int fd = mkstemp(config);
     CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1 && close(fd) == 0);
-    CHECK(httpsrv_server_config(server, path) == 0);
-    CHECK(unlink(path) == 0 && httpsrv_server_config(server, path) == ENOENT);
+    CHECK(httpsrv_server_config(server, config) == 0);
     (void)snprintf(path, sizeof path, "unix:@hi-%d", (int)getpid());
     CHECK(httpsrv_server_listen(server, path) == 0 && strcmp(httpsrv_server_address(server, 0), path) == 0);
     CHECK(httpsrv_server_address(server, 1) == NULL);
@@ -93,6 +96,7 @@ test_server(void)
     CHECK(loads == 3 && readies == 1 && reloads == 2 && stops == 1);
     CHECK(httpsrv_server_reload(server) == EBUSY);
     httpsrv_server_free(server);
+    CHECK(unlink(config) == 0);
 
     struct event_base *base = event_base_new();
     configure();
@@ -102,6 +106,7 @@ test_server(void)
     }
     CHECK(loads == 3 && stops == 1);
     httpsrv_server_free(server);
+    CHECK(unlink(config) == 0);
     event_base_free(base);
     httpsrv_server_free(NULL);
 }
