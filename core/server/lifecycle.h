@@ -71,6 +71,9 @@ int server_fail(struct httpsrv_server *s, int err, const char *fmt, ...) __attri
 struct hs_limits server_session_limits(const struct hs_settings *settings);
 struct hs_h1_limits server_h1_limits(const struct hs_settings *settings);
 
+/* Notes a problem, of several the first. Whether it was that. */
+bool server_note_problem(struct httpsrv_server *s, const char *message);
+
 /* Makes the timers of a server that has a loop ready. */
 void server_lifecycle_init(struct httpsrv_server *s);
 /* Enters a later state. */

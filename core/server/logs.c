@@ -142,9 +142,7 @@ server_logs_prepare(struct httpsrv_server *s, const struct hs_settings *next, in
     struct hs_log_target target;
     int err = 0;
 
-    *c = (struct server_logs_change){
-        .differs = strcmp(next->access_log, s->settings.access_log) != 0 || next->access_log_format != s->settings.access_log_format,
-    };
+    *c = (struct server_logs_change){ .differs = !hs_settings_same_access_log(next, &s->settings) };
     bool on = parse_access_log(next, &target);
     if (!c->differs || target.kind == HS_LOG_TO_SYSLOG || !on) {
         if (fd >= 0) {

@@ -48,7 +48,7 @@ open_logs(struct master *m)
 {
     struct master_renewal *r = &m->reload.renewal;
 
-    r->has_access_log = strcmp(r->next.access_log, m->settings->access_log) != 0 || r->next.access_log_format != m->settings->access_log_format;
+    r->has_access_log = !hs_settings_same_access_log(&r->next, m->settings);
     r->has_error_log = strcmp(r->next.error_log, m->settings->error_log) != 0;
     int err = r->has_access_log ? master_logs_open_access(&r->next, &r->access_fd) : 0;
     if (err != 0) {
@@ -93,7 +93,7 @@ send_to(struct slot *s, enum hs_message type, bool with_error_log)
     if (type != HS_MESSAGE_COMMIT) {
         fds[n] = r->fd;
         letters[n++] = 's';
-        if (r->has_access_log && s->m->reload.renewal.access_fd >= 0) {
+        if (r->has_access_log && r->access_fd >= 0) {
             fds[n] = r->access_fd;
             letters[n++] = 'a';
         }

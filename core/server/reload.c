@@ -37,12 +37,8 @@ struct former {
 static void
 on_problem(void *arg, enum hs_lua_problem kind, const char *message)
 {
-    struct httpsrv_server *s = arg;
-
     (void)kind;
-    if (s->error[0] == '\0') {
-        (void)server_fail(s, 0, "%s", message);
-    }
+    (void)server_note_problem(arg, message);
 }
 
 int

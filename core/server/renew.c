@@ -18,11 +18,7 @@
 static void
 note_problem(void *arg, const char *message)
 {
-    struct httpsrv_server *s = arg;
-
-    if (s->error[0] == '\0') {
-        (void)server_fail(s, 0, "%s", message);
-    } else {
+    if (!server_note_problem(arg, message)) {
         hs_log(HS_LOG_ERROR, "%s", message);
     }
 }

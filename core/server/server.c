@@ -100,15 +100,21 @@ httpsrv_server_set(struct httpsrv_server *s, const char *name, const char *value
     return err != 0 ? server_fail(s, err, "%s: %s, not '%s'", which->name, why, value) : 0;
 }
 
-/* Of several problems the first is told. */
+bool
+server_note_problem(struct httpsrv_server *s, const char *message)
+{
+    bool is_first = s->error[0] == '\0';
+
+    if (is_first) {
+        (void)server_fail(s, 0, "%s", message);
+    }
+    return is_first;
+}
+
 static void
 note_problem(void *arg, const char *message)
 {
-    struct httpsrv_server *s = arg;
-
-    if (s->error[0] == '\0') {
-        (void)server_fail(s, 0, "%s", message);
-    }
+    (void)server_note_problem(arg, message);
 }
 
 int

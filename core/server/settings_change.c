@@ -40,6 +40,12 @@ hs_settings_settle(struct hs_settings *next, const struct hs_settings *now, stru
     return err;
 }
 
+bool
+hs_settings_same_access_log(const struct hs_settings *a, const struct hs_settings *b)
+{
+    return strcmp(a->access_log, b->access_log) == 0 && a->access_log_format == b->access_log_format;
+}
+
 void
 hs_settings_change_log(const struct hs_settings_change *change)
 {

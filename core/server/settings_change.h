@@ -19,6 +19,9 @@ int hs_settings_settle(struct hs_settings *next, const struct hs_settings *now, 
 /* Says in the log what has changed and what has not. */
 void hs_settings_change_log(const struct hs_settings_change *change);
 
+/* Whether the access log is the same by both, and has the same lines. */
+bool hs_settings_same_access_log(const struct hs_settings *a, const struct hs_settings *b);
+
 /* Appends what a file has set, for another process with the same command line. 0; ENOMEM, EMSGSIZE. */
 int hs_settings_pack(const struct hs_settings *s, struct hs_buf *out);
 /* Sets what was packed, in place of all that a file has set before. 0; EINVAL: it is no such text; ENOMEM. On error some may be set already. */
